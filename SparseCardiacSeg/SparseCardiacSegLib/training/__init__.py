@@ -1,0 +1,1 @@
+"""Sparse training sets and nnU-Net training (design, sections 5 and 6)."""

@@ -1,0 +1,116 @@
+"""A folder of annotated stacks becomes an nnU-Net raw data set, patients chosen by a seeded draw."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+LABELS = {"background": 0, "RV": 1, "MYO": 2, "LV": 3}
+"""ACDC label numbers (1 RV, 2 MYO, 3 LV), which nnU-Net's dataset.json records by name."""
+
+
+@dataclass(frozen=True)
+class AnnotatedVolume:
+    """One image with its reference labels.
+
+    Attributes:
+        patient: identifier that decides the split; two frames of a patient never part.
+        case: file stem of the image.
+        image: path of the image.
+        labels: path of the label volume on the same grid.
+    """
+
+    patient: str
+    case: str
+    image: Path
+    labels: Path
+
+
+def find_volumes(folder: Path, patients: list[str] | None = None) -> list[AnnotatedVolume]:
+    """Every `<patient>_frameNN.nii.gz` in `folder` with its `_gt` partner, in order of name.
+
+    Raises:
+        FileNotFoundError: no annotated volume was found, or a patient asked for has none.
+    """
+    volumes = []
+    for labels in sorted(folder.glob("*_gt.nii.gz")):
+        case = labels.name.removesuffix("_gt.nii.gz")
+        image = labels.with_name(case + ".nii.gz")
+        patient = case.rsplit("_", 1)[0]
+        if image.is_file() and (patients is None or patient in patients):
+            volumes.append(AnnotatedVolume(patient, case, image, labels))
+    missing = set(patients or []) - {volume.patient for volume in volumes}
+    if missing:
+        raise FileNotFoundError(f"no annotated volume in {folder} for {', '.join(sorted(missing))}")
+    if not volumes:
+        raise FileNotFoundError(f"no '<case>.nii.gz' with '<case>_gt.nii.gz' in {folder}")
+    return volumes
+
+
+def draw_patients(cases_csv: Path, number: int, seed: int, split: str = "train") -> list[str]:
+    """Draw `number` patients of `split` from `cases.csv`, spread evenly over its `group` column.
+
+    Even spreading keeps every disease group in a small training set: with 24 of 50 ACDC patients a
+    plain draw leaves a group with two or three. A patient whose `note` names a twin (ACDC's 074 and 076 are one
+    scan with two label sets) is drawn at most once per pair.
+
+    Raises:
+        ValueError: the split holds fewer patients than asked for.
+    """
+    with cases_csv.open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["split"] == split]
+    rng = random.Random(seed)
+    groups: dict[str, list[str]] = defaultdict(list)
+    twins: set[str] = set()
+    for row in rows:
+        if "identical" in row.get("note", ""):
+            twins.add(row["patient"])
+        groups[row["group"]].append(row["patient"])
+    for name in sorted(groups):
+        groups[name].sort()
+        rng.shuffle(groups[name])
+    order = sorted(groups)
+    rng.shuffle(order)
+    chosen: list[str] = []
+    while len(chosen) < number and any(groups.values()):
+        for name in order:
+            if groups[name] and len(chosen) < number:
+                patient = groups[name].pop()
+                if patient in twins and twins & set(chosen):
+                    continue
+                chosen.append(patient)
+    if len(chosen) < number:
+        raise ValueError(f"{number} patients asked for, but split '{split}' of {cases_csv} holds {len(chosen)}")
+    return sorted(chosen)
+
+
+def write_raw_dataset(volumes: list[AnnotatedVolume], folder: Path, provenance: dict[str, object]) -> Path:
+    """Write `imagesTr`, `labelsTr`, `dataset.json` and `sparsity.json` in nnU-Net v2's raw format.
+
+    Args:
+        volumes: what to copy; the labels must use the ACDC numbers.
+        folder: `nnUNet_raw/DatasetNNN_Name`; made anew.
+        provenance: written to `sparsity.json` beside the list of cases.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "imagesTr").mkdir(parents=True)
+    (folder / "labelsTr").mkdir()
+    for volume in volumes:
+        shutil.copyfile(volume.image, folder / "imagesTr" / f"{volume.case}_0000.nii.gz")
+        shutil.copyfile(volume.labels, folder / "labelsTr" / f"{volume.case}.nii.gz")
+    dataset = {
+        "channel_names": {"0": "cine MR"},
+        "labels": LABELS,
+        "numTraining": len(volumes),
+        "file_ending": ".nii.gz",
+        "overwrite_image_reader_writer": "SimpleITKIO",
+    }
+    (folder / "dataset.json").write_text(json.dumps(dataset, indent=2), encoding="utf-8")
+    record = {**provenance, "cases": [volume.case for volume in volumes]}
+    (folder / "sparsity.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+    return folder

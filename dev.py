@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Set up an environment and run the demo or the tests: `python3 dev.py demo`, `python3 dev.py test`.
+
+Standard library only. The environments live in `.venv-demo` and `.venv-test` beside this file and are
+reused; delete the folder to start over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+OLDEST_PYTHON = (3, 11)
+NEWEST_PYTHON = (3, 13)
+APT_LIBRARIES = {"libGL.so.1": "libgl1", "libEGL.so.1": "libegl1", "libXrender.so.1": "libxrender1"}
+"""Libraries that VTK loads even when it draws off screen; absent from a bare Debian or Ubuntu."""
+SIZES = {
+    "demo": "about 0.5 GB to download, 1.5 GB on disk, 2 minutes",
+    "test": "about 3 GB to download, 8 GB on disk, 5 minutes (PyTorch comes with its GPU libraries)",
+}
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal what is going on."""
+    sys.stdout.write(f"[dev] {text}\n")
+    sys.stdout.flush()
+
+
+def stop(text: str) -> None:
+    """End with a message on stderr and exit code 2."""
+    sys.stderr.write(f"[dev] {text}\n")
+    raise SystemExit(2)
+
+
+def find_python() -> str:
+    """A Python between 3.11 and 3.13: the one running, else one on PATH."""
+    if OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+        return sys.executable
+    for minor in range(NEWEST_PYTHON[1], OLDEST_PYTHON[1] - 1, -1):
+        found = shutil.which(f"python3.{minor}")
+        if found:
+            return found
+    return stop(f"Python 3.11 to 3.13 is needed; this is {sys.version.split()[0]} and no other is on PATH.")
+
+
+def install_system_packages(packages: list[str]) -> None:
+    """Install Debian packages as root or through sudo; otherwise say which command to run."""
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    if not shutil.which("apt-get"):
+        stop(f"these system packages are missing and must be installed by hand: {' '.join(packages)}")
+    prefix = [] if os.geteuid() == 0 else ["sudo"]
+    if prefix and not shutil.which("sudo"):
+        stop(f"as root, run: {' '.join(command)}")
+    say(f"installing system packages: {' '.join(packages)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run([*prefix, "apt-get", "update", "-q"], check=False, env=environment, stdout=subprocess.DEVNULL)
+    if subprocess.run([*prefix, *command], env=environment, stdout=subprocess.DEVNULL).returncode:
+        stop(f"could not install system packages; run this by hand, then try again: {' '.join(command)}")
+
+
+def missing_libraries() -> list[str]:
+    """Debian packages of the libraries that the dynamic linker cannot find (Linux only)."""
+    if not sys.platform.startswith("linux"):
+        return []
+    listing = ""
+    for linker in ("/sbin/ldconfig", "ldconfig"):
+        if shutil.which(linker):
+            listing = subprocess.run([linker, "-p"], capture_output=True, text=True).stdout
+            break
+    return [package for library, package in APT_LIBRARIES.items() if library not in listing]
+
+
+def make_environment(extra: str) -> Path:
+    """Create `.venv-<extra>` with this project installed; returns its Python. Reused while pyproject.toml is unchanged."""
+    folder = ROOT / f".venv-{extra}"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    stamp = folder / "installed"
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == wanted and python.exists():
+        return python
+    base = find_python()
+    say(f"making an environment in {folder.name} ({SIZES[extra]}; nothing outside this folder is changed)")
+    if not python.exists() or subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True).returncode:
+        shutil.rmtree(folder, ignore_errors=True)
+        if subprocess.run([base, "-m", "venv", str(folder)], capture_output=True).returncode:
+            version = subprocess.run(
+                [base, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
+            ).stdout.strip()
+            install_system_packages([f"python{version}-venv"])
+            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run([base, "-m", "venv", str(folder)], check=True)
+    started = time.monotonic()
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q", "-e", f".[{extra}]"]
+    if subprocess.run(command, cwd=ROOT).returncode:
+        stop("installing the Python packages failed; pip's own message above says why. Is the network reachable?")
+    stamp.write_text(wanted)
+    say(f"environment ready after {time.monotonic() - started:.0f} s")
+    return python
+
+
+def prepare_system() -> None:
+    """Install the graphics libraries that are missing."""
+    packages = missing_libraries()
+    if packages:
+        install_system_packages(packages)
+
+
+def demo(out: Path) -> int:
+    """Run the main job on the bundled real case and say where to look."""
+    prepare_system()
+    python = make_environment("demo")
+    say("running the main job on the bundled case (Sunnybrook SC-HF-I-01, real data)")
+    code = subprocess.run([str(python), "-m", "SparseCardiacSegLib", "demo", "--out", str(out)], cwd=ROOT).returncode
+    if code == 0:
+        say(f"done. Open {out / 'report.html'} in a browser, and {out / 'study.mrb'} in 3D Slicer.")
+    return code
+
+
+def test(arguments: list[str]) -> int:
+    """Lint, check the direction of imports, and run every test that this machine can run."""
+    prepare_system()
+    python = make_environment("test")
+    scripts = python.parent
+    suffix = ".exe" if os.name == "nt" else ""
+    steps = [
+        [str(scripts / f"ruff{suffix}"), "check", "."],
+        [str(scripts / f"ruff{suffix}"), "format", "--check", "."],
+        [str(scripts / f"lint-imports{suffix}")],
+        [str(python), "-m", "pytest", *(arguments or ["-q"])],
+    ]
+    for step in steps:
+        say(" ".join([Path(step[0]).name, *step[1:]]))
+        code = subprocess.run(step, cwd=ROOT).returncode
+        if code:
+            return code
+    return 0
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo_parser = commands.add_parser("demo", help="run the main job on the bundled real case")
+    demo_parser.add_argument("--out", type=Path, default=ROOT / "demo-out", help="where to write (default: demo-out)")
+    test_parser = commands.add_parser("test", help="pass all tests; further arguments go to pytest")
+    test_parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+    return demo(options.out.resolve()) if options.command == "demo" else test(options.arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
