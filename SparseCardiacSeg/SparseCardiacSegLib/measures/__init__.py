@@ -1,0 +1,1 @@
+"""Overlap, surface distances, regional comparison, clinical figures and statistics."""
