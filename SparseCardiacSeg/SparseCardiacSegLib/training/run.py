@@ -21,6 +21,11 @@ def set_environment(workspace: Path) -> None:
     os.environ.setdefault("nnUNet_def_n_proc", "2")
 
 
+def is_planned(dataset: str, workspace: Path) -> bool:
+    """Whether `dataset` has been planned and preprocessed in `workspace` already."""
+    return (workspace / "nnUNet_preprocessed" / dataset / f"{PLANS_NAME}.json").is_file()
+
+
 def plan_and_preprocess(dataset: str, settings: TrainingSettings) -> None:
     """Fingerprint, plan and preprocess `nnUNet_raw/<dataset>` for the 2d configuration."""
     from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprint_dataset, preprocess_dataset

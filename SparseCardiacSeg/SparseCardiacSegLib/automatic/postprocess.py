@@ -1,0 +1,177 @@
+"""Repairs of a predicted segmentation, each a switch; the raw result is the caller's to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..anatomy import Structure
+from ..errors import InputError
+from ..segmentation import Segmentation
+
+Masks = dict[Structure, np.ndarray]
+"""Boolean arrays [slice, row, col], slices first along the through-plane axis; they never overlap."""
+
+
+@dataclass(frozen=True)
+class PostprocessSettings:
+    """Which repairs to make, in this order.
+
+    Attributes:
+        largest_component: keep the largest connected part of each structure in 3D, voxels joined by corner or closer.
+        fill_holes: give background enclosed in a slice by a structure, or by LV and MYO together, to what encloses it.
+        closing: close gaps and notches of each structure in a slice with a disc of `closing_mm`; only
+            background is taken.
+        blank_slices: empty slices whose segmentation is smaller than `blank_below_mm2` or covers more than
+            `blank_above` of the slice: what a network paints where there is nothing to find.
+        myo_surrounds_lv: remove in each slice those parts of LV of whose outline less than `least_ring` is MYO.
+        closing_mm: radius of the disc.
+        blank_below_mm2: area; 20 mm2 are about 8 voxels of 1.5 mm.
+        blank_above: fraction of the slice.
+        least_ring: fraction of the outline. A good basal slice, open towards the aorta and the atrium, keeps over a
+            third of its ring, so only stray parts fall below.
+
+    Raises:
+        InputError: a value is outside its range.
+    """
+
+    largest_component: bool = True
+    fill_holes: bool = True
+    closing: bool = False
+    blank_slices: bool = True
+    myo_surrounds_lv: bool = True
+    closing_mm: float = 3.0
+    blank_below_mm2: float = 20.0
+    blank_above: float = 0.5
+    least_ring: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.closing_mm <= 50:
+            raise InputError(f"the closing radius must lie above 0 and up to 50 mm, not {self.closing_mm}")
+        if not self.blank_below_mm2 >= 0:
+            raise InputError(f"the smallest area must not be negative, not {self.blank_below_mm2}")
+        if not (0 < self.blank_above <= 1 and 0 <= self.least_ring <= 1):
+            raise InputError("blank_above and least_ring are fractions from 0 to 1")
+
+
+NONE = PostprocessSettings(
+    largest_component=False, fill_holes=False, closing=False, blank_slices=False, myo_surrounds_lv=False
+)
+"""Every switch off."""
+
+
+def postprocess(segmentation: Segmentation, steps: PostprocessSettings | None = None) -> Segmentation:
+    """Repair a segmentation of one stack or, frame by frame, of a cine.
+
+    Args:
+        segmentation: any through-plane axis; not changed.
+        steps: which repairs; the defaults if None.
+
+    Returns:
+        A new segmentation in the same scheme on the same grid.
+    """
+    steps = steps or PostprocessSettings()
+    labels = segmentation.labels
+    spacing = labels.slices_first_spacing
+    result = labels.array.copy()
+    for frame in range(labels.n_frames):
+        part = segmentation.frame(frame)
+        masks = {structure: part.slices_first_mask(structure).copy() for structure in part.structures}
+        for enabled, repair in _REPAIRS:
+            if getattr(steps, enabled):
+                repair(masks, spacing, steps)
+        repaired = np.zeros(part.labels.slices_first().shape, labels.array.dtype)
+        for structure, mask in masks.items():
+            repaired[mask] = segmentation.scheme.numbers[structure]
+        target = result[frame] if labels.is_cine else result
+        target[...] = part.labels.from_slices_first(repaired)
+    return Segmentation(labels.with_array(result), segmentation.scheme, segmentation.warnings)
+
+
+def _keep_largest(masks: Masks, spacing: tuple[float, float, float], steps: PostprocessSettings) -> None:  # noqa: ARG001
+    """Keep the largest 26-connected part: neighbouring slices of a breath-hold stack are often shifted."""
+    for mask in masks.values():
+        parts, count = ndimage.label(mask, np.ones((3, 3, 3)))
+        if count > 1:
+            sizes = np.bincount(parts.ravel())
+            mask &= parts == 1 + int(sizes[1:].argmax())
+
+
+def _fill_holes(masks: Masks, spacing: tuple[float, float, float], steps: PostprocessSettings) -> None:  # noqa: ARG001
+    """Fill enclosed background, slice by slice; a hole between LV and MYO goes to the nearer of them."""
+    for index in range(_n_slices(masks)):
+        for mask in masks.values():
+            mask[index] |= ndimage.binary_fill_holes(mask[index]) & ~_union(masks, index)
+        if Structure.LV in masks and Structure.MYO in masks:
+            lv, myo = masks[Structure.LV][index], masks[Structure.MYO][index]
+            hole = ndimage.binary_fill_holes(lv | myo) & ~_union(masks, index)
+            if hole.any():
+                far = float(sum(lv.shape))
+                to_lv, to_myo = (
+                    ndimage.distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, far)
+                    for mask in (lv, myo)
+                )
+                lv |= hole & (to_lv <= to_myo)
+                myo |= hole & ~lv
+
+
+def _close(masks: Masks, spacing: tuple[float, float, float], steps: PostprocessSettings) -> None:
+    """Close each structure in its slice with a disc in millimetres, taking background only."""
+    reach = [int(steps.closing_mm / distance) for distance in spacing[1:]]
+    rows, cols = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
+    disc = (rows * spacing[1]) ** 2 + (cols * spacing[2]) ** 2 <= steps.closing_mm**2
+    margin = [(size, size) for size in reach]
+    for index in range(_n_slices(masks)):
+        for structure, mask in masks.items():
+            others = _union(masks, index) & ~mask[index]
+            cavity = ndimage.binary_fill_holes(mask[index]) & ~mask[index] if structure is Structure.MYO else False
+            closed = ndimage.binary_closing(np.pad(mask[index], margin), disc)
+            inner = tuple(slice(size, size + length) for size, length in zip(reach, mask[index].shape, strict=True))
+            # Closing a thin ring would fill its middle; the middle of the ring belongs to LV or stays empty.
+            mask[index] |= closed[inner] & ~others & ~cavity
+
+
+def _blank(masks: Masks, spacing: tuple[float, float, float], steps: PostprocessSettings) -> None:
+    """Empty slices with implausibly little or much foreground."""
+    pixel = spacing[1] * spacing[2]
+    for index in range(_n_slices(masks)):
+        union = _union(masks, index)
+        if union.sum() * pixel < steps.blank_below_mm2 or union.mean() > steps.blank_above:
+            for mask in masks.values():
+                mask[index] = False
+
+
+def _ring(masks: Masks, spacing: tuple[float, float, float], steps: PostprocessSettings) -> None:  # noqa: ARG001
+    """Remove parts of LV that have next to no myocardium around them in their slice."""
+    if Structure.LV not in masks or Structure.MYO not in masks:
+        return
+    for index in range(_n_slices(masks)):
+        lv, myo = masks[Structure.LV][index], masks[Structure.MYO][index]
+        parts, count = ndimage.label(lv)
+        for number in range(1, count + 1):
+            part = parts == number
+            outline = ndimage.binary_dilation(part) & ~part
+            if myo[outline].sum() < steps.least_ring * outline.sum():
+                lv[part] = False
+
+
+_REPAIRS: tuple[tuple[str, Callable[[Masks, tuple[float, float, float], PostprocessSettings], None]], ...] = (
+    ("largest_component", _keep_largest),
+    ("fill_holes", _fill_holes),
+    ("closing", _close),
+    ("blank_slices", _blank),
+    ("myo_surrounds_lv", _ring),
+)
+
+
+def _n_slices(masks: Masks) -> int:
+    """Number of slices."""
+    return len(next(iter(masks.values()))) if masks else 0
+
+
+def _union(masks: Masks, index: int) -> np.ndarray:
+    """Where any structure is in one slice."""
+    return np.logical_or.reduce([mask[index] for mask in masks.values()])

@@ -1,0 +1,587 @@
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from SparseCardiacSegLib.errors import InputError
+from SparseCardiacSegLib.progress import Cancelled
+from SparseCardiacSegLib.worker import environment, exchange, protocol
+from SparseCardiacSegLib.worker.client import WorkerClient
+from SparseCardiacSegLib.worker.events import EventKind, WorkerError
+from SparseCardiacSegLib.worker.protocol import ErrorKind
+
+SCRIPT = Path(__file__).with_name("worker_for_tests.py")
+POSIX_ONLY = pytest.mark.skipif(os.name == "nt", reason="signals and C's puts as on POSIX systems")
+
+
+def make_client(folder, **options):
+    return WorkerClient(command=[sys.executable, SCRIPT], temporary=folder, **options)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """One client for all tests that leave the worker alive, so that it is not started each time."""
+    with make_client(tmp_path_factory.mktemp("shared")) as client:
+        yield client
+
+
+@pytest.fixture
+def own_client(tmp_path):
+    with make_client(tmp_path) as client:
+        yield client
+
+
+def wait_for(client, request, kind=None, seconds=20):
+    """The first event of `kind` (None: the final one) of a request, by polling."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for event in client.poll(request):
+            if event.kind is kind or (kind is None and event.is_final):
+                return event
+        time.sleep(0.005)
+    raise AssertionError(f"no {kind} within {seconds} s; the worker wrote: {client.log_tail()}")
+
+
+def gone(pid, seconds=5):
+    """Whether a process ends within `seconds`; a zombie has ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_ping_is_answered_by_another_process(client):
+    reply = client.run("ping", {"echo": "äöü\n"})
+    assert reply.values["echo"] == "äöü\n"
+    assert reply.values["pid"] == client.pid != os.getpid()
+
+
+def test_arrays_go_there_and_back_and_leave_no_file(client, tmp_path_factory):
+    arrays = {
+        "image": np.random.default_rng(0).normal(size=(4, 30, 20)).astype(np.float32),
+        "labels": np.zeros((2, 3, 4, 5), np.uint8),
+        "view": np.arange(60).reshape(3, 4, 5).transpose(2, 0, 1)[::-1],
+        "number": np.float64(3.5),
+    }
+    reply = client.run("ping", arrays=arrays)
+    assert set(reply.arrays) == set(arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(reply.arrays[name], array)
+        assert reply.arrays[name].dtype == array.dtype
+    reply.arrays["image"][0] = 0  # the caller's own: not a read-only view of a file
+    assert list(tmp_path_factory.getbasetemp().glob("shared*/*/*.npy")) == []
+
+
+def test_the_folder_is_private_and_gone_after_close(tmp_path):
+    with make_client(tmp_path) as client:
+        client.run("ping")
+        folders = list(tmp_path.iterdir())
+        assert len(folders) == 1
+        assert os.name == "nt" or stat.S_IMODE(folders[0].stat().st_mode) == 0o700
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_reaches_the_caller_in_order(client):
+    seen = []
+    reply = client.run("steps", {"count": 4}, progress=lambda fraction, message: seen.append((fraction, message)))
+    assert reply.values == {"steps": 4}
+    assert seen == [(0.0, "step 0"), (0.25, "step 1"), (0.5, "step 2"), (0.75, "step 3")]
+
+
+def test_requests_are_answered_in_turn_and_each_caller_gets_its_own_events(client):
+    first = client.submit("steps", {"count": 2})
+    second = client.submit("ping", {"echo": 2})
+    assert wait_for(client, second).values["echo"] == 2
+    assert wait_for(client, first).values == {"steps": 2}
+    assert client.poll() == []
+    assert not client.is_busy
+
+
+@POSIX_ONLY
+def test_what_a_handler_prints_does_not_spoil_the_pipe(client):
+    reply = client.run("pollute", arrays={"a": np.arange(3)})
+    assert reply.values == {"fine": True}
+    np.testing.assert_array_equal(reply.arrays["a"], np.arange(3))
+    written = ("from Python", "from the descriptor", "from C", "from a child")
+    end = time.monotonic() + 5
+    while not all(words in client.log_tail() for words in written) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert [words for words in written if words not in client.log_tail()] == []
+
+
+def test_a_handler_cannot_take_requests_from_the_pipe(client):
+    assert client.run("read_stdin").values == {"read": ""}
+    assert client.run("ping", {"echo": 1}).values["echo"] == 1
+
+
+def test_bad_input_is_an_input_error_with_just_the_sentence(client):
+    with pytest.raises(InputError, match=r"^the image is upside down$"):
+        client.run("fail", {"kind": "input"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected", "said"),
+    [
+        ("fault", ErrorKind.INTERNAL, "ZeroDivisionError: deep inside"),
+        ("exit", ErrorKind.INTERNAL, "SystemExit"),
+    ],
+)
+def test_a_fault_comes_with_the_traceback_and_the_worker_lives_on(client, kind, expected, said):
+    client.run("ping")
+    pid = client.pid
+    event = wait_for(client, client.submit("fail", {"kind": kind}))
+    assert (event.kind, event.error_kind) == (EventKind.ERROR, expected)
+    assert said in event.message
+    assert "worker_for_tests.py" in event.detail
+    assert "report" in event.remedy
+    assert client.run("ping").values["pid"] == pid
+
+
+@pytest.mark.parametrize("kind", ["memory", "torch"])
+def test_memory_that_ran_out_is_named_and_a_new_worker_begins_afresh(client, kind):
+    client.run("ping")
+    pid = client.pid
+    with pytest.raises(WorkerError, match="memory ran out during 'fail'") as caught:
+        client.run("fail", {"kind": kind})
+    assert caught.value.event.error_kind is ErrorKind.MEMORY
+    assert "smaller model" in str(caught.value)
+    assert gone(pid)
+    assert client.run("ping").values["pid"] != pid
+
+
+@pytest.mark.parametrize("kind", ["values", "arrays"])
+def test_a_reply_that_cannot_be_sent_is_reported(client, kind):
+    with pytest.raises(WorkerError, match="'wrong' failed: TypeError"):
+        client.run("wrong", {"kind": kind})
+    assert client.run("ping", {"echo": 1}).values["echo"] == 1
+
+
+def test_an_unknown_command_is_refused_with_those_that_exist(client):
+    with pytest.raises(WorkerError, match="no command 'fly'; it knows ping, segment"):
+        client.run("fly")
+
+
+def test_what_cannot_be_sent_is_refused_before_anything_is_written(client, tmp_path_factory):
+    with pytest.raises(TypeError, match="no JSON form"):
+        client.submit("ping", {"echo": object()}, {"a": np.zeros(3)})
+    with pytest.raises(TypeError, match="Python objects"):
+        client.submit("ping", arrays={"b": np.zeros(3), "a": np.array([None])})
+    client.run("ping")
+    assert not client.is_busy
+    assert list(tmp_path_factory.getbasetemp().glob("shared*/*/*.npy")) == []
+
+
+@pytest.mark.parametrize("code", [3, 0])
+def test_a_worker_that_ends_is_reported_and_started_again(own_client, code):
+    event = wait_for(own_client, own_client.submit("leave", {"code": code}))
+    assert event.kind is EventKind.DIED
+    assert event.exit_code == code
+    assert f"during 'leave': it ended with exit code {code}" in event.message
+    assert event.detail.splitlines()[-1] == "the last words"
+    assert len(event.detail.splitlines()) == 20
+    assert "Try again" in event.remedy
+    assert own_client.run("ping", {"echo": 5}).values["echo"] == 5
+
+
+@POSIX_ONLY
+def test_a_crash_in_a_library_is_reported_with_the_python_stack(own_client):
+    with pytest.raises(WorkerError, match=r"signal 11 \(SIGSEGV: a segmentation fault in a library\)") as caught:
+        own_client.run("crash")
+    assert "worker_for_tests.py" in caught.value.event.detail
+    assert "in crash" in caught.value.event.detail
+
+
+@POSIX_ONLY
+def test_a_worker_killed_from_outside_is_reported_to_every_request(own_client):
+    requests = [own_client.submit("steps", {"count": 1000, "pause": 0.02}), own_client.submit("ping")]
+    wait_for(own_client, requests[0], EventKind.PROGRESS)
+    os.kill(own_client.pid, signal.SIGKILL)
+    for request in requests:
+        event = wait_for(own_client, request)
+        assert event.kind is EventKind.DIED
+        assert "signal 9 (SIGKILL: killed from outside, often because memory ran out)" in event.message
+        assert "Close other programs" in event.remedy
+    assert own_client.run("ping", {"echo": 5}).values["echo"] == 5
+
+
+@POSIX_ONLY
+def test_an_idle_worker_that_is_killed_is_replaced_without_fuss(own_client):
+    own_client.run("ping")
+    pid = own_client.pid
+    os.kill(pid, signal.SIGKILL)
+    assert gone(pid)
+    assert own_client.run("ping", {"echo": 5}).values["echo"] == 5
+
+
+def test_a_dead_worker_leaves_no_children_and_no_files(own_client, tmp_path):
+    request = own_client.submit("leave", {"child": True}, {"a": np.zeros(9)})
+    child = int(wait_for(own_client, request, EventKind.PROGRESS).message)
+    assert wait_for(own_client, request).kind is EventKind.DIED
+    assert os.name == "nt" or gone(child)
+    own_client.kill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cancelled_request_stops_at_the_next_step_and_the_worker_stays(client):
+    client.run("ping")
+    pid = client.pid
+    request = client.submit("steps", {"count": 1000, "pause": 0.02})
+    waiting = client.submit("steps", {"count": 1000, "pause": 0.02})
+    wait_for(client, request, EventKind.PROGRESS)
+    started = time.monotonic()
+    client.cancel()
+    assert wait_for(client, request).kind is EventKind.CANCELLED
+    assert wait_for(client, waiting).kind is EventKind.CANCELLED
+    assert time.monotonic() - started < 1
+    assert client.run("ping").values["pid"] == pid
+
+
+def test_only_the_named_request_is_cancelled(client):
+    first = client.submit("steps", {"count": 1000, "pause": 0.02})
+    second = client.submit("ping", {"echo": 3})
+    client.cancel(request=first)
+    assert wait_for(client, first).kind is EventKind.CANCELLED
+    assert wait_for(client, second).values["echo"] == 3
+
+
+@pytest.mark.parametrize("error", [Cancelled, KeyboardInterrupt])
+def test_an_error_raised_while_progress_is_shown_stops_the_work(client, error):
+    client.run("ping")
+    pid = client.pid
+    seen = []
+
+    def progress(fraction, message):
+        seen.append((fraction, message))
+        raise error
+
+    with pytest.raises(error):
+        client.run("steps", {"count": 1000, "pause": 0.02}, progress=progress)
+    assert len(seen) == 1
+    assert not client.is_busy
+    assert client.run("ping").values["pid"] == pid
+
+
+def test_work_that_ignores_cancellation_is_killed_with_its_whole_tree(own_client):
+    pids = []
+
+    def progress(_fraction, message):
+        pids.extend([own_client.pid, *map(int, message.split(","))])
+        raise Cancelled
+
+    own_client.start()
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        own_client.run("stuck", progress=progress)
+    assert len(pids) == 3
+    assert all(gone(pid, 1) for pid in pids)
+    assert time.monotonic() - started < 15
+    assert own_client.run("ping", {"echo": 5}).values["echo"] == 5
+
+
+def test_a_polled_cancellation_kills_after_the_grace_and_no_later_than_asked(own_client):
+    request = own_client.submit("stuck")
+    other = own_client.submit("ping")
+    pids = [own_client.pid, *map(int, wait_for(own_client, request, EventKind.PROGRESS).message.split(","))]
+    started = time.monotonic()
+    own_client.cancel(grace_s=0.3, request=request)
+    event = wait_for(own_client, request)
+    assert 0.3 <= time.monotonic() - started < 1.0
+    assert event.kind is EventKind.CANCELLED
+    assert "did not stop" in event.message
+    assert wait_for(own_client, other).kind is EventKind.DIED
+    assert all(gone(pid) for pid in pids)
+
+
+def test_without_psutil_the_tree_is_killed_by_its_group(own_client, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    request = own_client.submit("stuck")
+    in_group, apart = map(int, wait_for(own_client, request, EventKind.PROGRESS).message.split(","))
+    pid = own_client.pid
+    own_client.kill()
+    monkeypatch.undo()
+    assert gone(pid)
+    assert gone(in_group)
+    psutil.Process(apart).kill()
+
+
+def test_polling_never_waits(own_client):
+    slowest = {}
+
+    def timed(name, action):
+        started = time.perf_counter()
+        result = action()
+        slowest[name] = max(slowest.get(name, 0), time.perf_counter() - started)
+        return result
+
+    request = own_client.submit("stuck")
+    own_client.submit("ping", {"echo": "x" * 1_000_000})  # more than a pipe holds, to a worker that is not done
+    end = time.monotonic() + 10
+    while time.monotonic() < end and not timed("poll", lambda: own_client.poll(request)):
+        time.sleep(0.005)
+    timed("cancel", lambda: own_client.cancel(grace_s=0.2))
+    while own_client.is_busy:
+        timed("poll", own_client.poll)
+        time.sleep(0.005)
+    # A hundredth of a second was the slowest seen on a busy machine; waiting for anything would take far longer.
+    assert max(slowest.values()) < 0.15, slowest
+
+
+GARBAGE = {
+    "text": b"Downloading weights: 12%\n",
+    "binary": bytes(range(256)) * 20 + b"\n",
+    "other version": b'{"version": 99, "type": "result", "id": 1}\n',
+    "other direction": b'{"version": 1, "type": "cancel", "id": 1}\n',
+    "endless line": b"x" * 20_000_000 + b"\n",
+    "array elsewhere": b'{"version": 1, "type": "result", "id": 1, "values": {}, "arrays": {"a": "../x"}, "seconds": 1}\n',  # noqa: E501
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_garbage_from_the_worker_is_reported_and_nothing_hangs(tmp_path, name):
+    code = (
+        "import sys, time; out = sys.stdout.buffer\n"
+        'out.write(b\'{"version": 1, "type": "ready", "pid": 1, "commands": []}\\n\'); out.flush()\n'
+        "sys.stdin.readline(); sys.stdin.readline()\n"
+        f"out.write({GARBAGE[name][:1]!r} * 20_000_000 if {name == 'endless line'} else {GARBAGE[name][:5200]!r})\n"
+        "out.write(b'\\n'); out.flush(); time.sleep(60)"
+    )
+    with WorkerClient(command=[sys.executable, "-c", code], temporary=tmp_path) as client:
+        event = wait_for(client, client.submit("ping"))
+    assert (event.kind, event.error_kind) == (EventKind.ERROR, ErrorKind.PROTOCOL)
+    assert "he worker sent" in event.message or "outside the exchange folder" in event.message
+    assert len(event.message) < 700
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_of_another_version_is_refused_at_its_first_word(tmp_path):
+    code = 'print(\'{"version": 2, "type": "ready"}\', flush=True); import time; time.sleep(60)'
+    with WorkerClient(command=[sys.executable, "-c", code], temporary=tmp_path) as client:
+        event = wait_for(client, client.submit("ping"))
+    assert "version 2 instead of 1" in event.message
+
+
+def test_what_start_up_files_print_before_the_worker_listens_does_no_harm(tmp_path):
+    code = f"print('conda activated', flush=True); import runpy, sys; sys.argv = ['worker', *sys.argv[1:]]; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"  # noqa: E501
+    with WorkerClient(command=[sys.executable, "-c", code], temporary=tmp_path) as client:
+        assert client.run("ping", {"echo": 5}).values["echo"] == 5
+        assert "conda activated" in client.log_tail()
+
+
+def test_a_program_that_never_answers_is_given_up(tmp_path):
+    code = "print('hello?', flush=True); import time; time.sleep(60)"
+    with WorkerClient(command=[sys.executable, "-c", code], temporary=tmp_path, start_timeout_s=0.5) as client:
+        event = wait_for(client, client.submit("ping"))
+        assert event.error_kind is ErrorKind.PROTOCOL
+        assert "did not answer within 0.5 s" in event.message
+        assert "hello?" in event.detail
+
+
+def test_a_launcher_that_keeps_stdin_to_itself_is_found_out(tmp_path):
+    code = (
+        "import subprocess, sys\n"
+        f"worker = subprocess.Popen([sys.executable, {str(SCRIPT)!r}, *sys.argv[1:]], stdin=subprocess.PIPE)\n"
+        "worker.wait()"
+    )
+    with WorkerClient(command=[sys.executable, "-c", code], temporary=tmp_path, start_timeout_s=2) as client:
+        request = client.submit("ping")
+        launcher = psutil.Process(client.pid)
+        while not (workers := launcher.children()):
+            time.sleep(0.01)
+        event = wait_for(client, request)
+    assert "did not answer within 2 s" in event.message
+    assert all(gone(process.pid) for process in (launcher, *workers))
+
+
+@POSIX_ONLY
+def test_a_launcher_between_client_and_worker_changes_nothing(tmp_path):
+    code = (
+        f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, {str(SCRIPT)!r}, *sys.argv[1:]]).returncode)"
+    )
+    with WorkerClient(command=[sys.executable, "-c", code], temporary=tmp_path) as client:
+        pid = client.run("ping").values["pid"]
+        assert pid != client.pid
+        os.kill(pid, signal.SIGKILL)
+        event = wait_for(client, client.submit("ping"))
+        assert event.kind is EventKind.DIED
+        request = client.submit("stuck")
+        pids = list(map(int, wait_for(client, request, EventKind.PROGRESS).message.split(",")))
+        pids.append(client.pid)
+        client.kill()
+        assert all(gone(pid) for pid in pids)
+
+
+def test_an_interpreter_without_the_library_is_reported_with_what_to_install(tmp_path):
+    def bare():
+        return {name: value for name, value in environment.worker_environment().items() if name != "PYTHONPATH"}
+
+    command = [sys.executable, "-S", "-m", "SparseCardiacSegLib.worker"]
+    with WorkerClient(command=command, environment=bare, temporary=tmp_path) as client:
+        event = wait_for(client, client.submit("ping"))
+    assert event.kind is EventKind.DIED
+    assert "Install the Python package 'SparseCardiacSegLib'" in event.remedy
+
+
+def test_an_interpreter_that_does_not_exist_is_bad_input(tmp_path):
+    client = WorkerClient(tmp_path / "PythonSlicer", temporary=tmp_path)
+    with pytest.raises(InputError, match=r"cannot be started with .*PythonSlicer: No such file"):
+        client.run("ping")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_place_for_temporary_files_is_bad_input(tmp_path):
+    with pytest.raises(InputError, match="cannot write"):
+        make_client(tmp_path / "missing").run("ping")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"rubbish\n", b'{"version": 7, "type": "request", "id": 1}\n', b"\x00\xff" * 5000 + b"\n"],
+    ids=["text", "version", "binary"],
+)
+def test_garbage_from_the_client_is_answered_and_the_worker_goes_on(tmp_path, line):
+    folder = exchange.make_folder(tmp_path)
+    command = [sys.executable, str(SCRIPT), "--folder", str(folder), "--parent", str(os.getpid())]
+    worker = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment.worker_environment()
+    )
+    with worker:
+        worker.stdin.write(protocol.encode(protocol.Hello()) + line)
+        worker.stdin.write(protocol.encode(protocol.Request(2, "ping", {"echo": 5})))
+        worker.stdin.flush()
+        replies = [protocol.decode(worker.stdout.readline()) for _ in range(3)]
+        worker.stdin.close()
+        assert worker.wait(10) == 0
+    failure = next(reply for reply in replies if isinstance(reply, protocol.Failure))
+    assert failure.kind is ErrorKind.PROTOCOL
+    assert failure.message.startswith("the worker received")
+    assert len(failure.message) < 700
+    assert failure.id == (1 if b"version" in line else None)
+    assert next(reply for reply in replies if isinstance(reply, protocol.Result)).values["echo"] == 5
+
+
+def test_a_hostile_array_file_is_refused_by_the_worker_and_never_unpickled(own_client, tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "unpickled",))
+
+    own_client.run("ping")
+    (folder,) = tmp_path.iterdir()
+    real = exchange.write_arrays
+
+    def forged(where, request, side, arrays):
+        files = real(where, request, side, arrays)
+        np.save(folder / files["image"], np.array([Hostile()], dtype=object), allow_pickle=True)
+        return files
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exchange, "write_arrays", forged)
+        with pytest.raises(WorkerError, match="array 'image' cannot be read: it holds Python objects") as caught:
+            own_client.run("ping", arrays={"image": np.zeros(3)})
+    assert caught.value.event.error_kind is ErrorKind.PROTOCOL
+    assert not (tmp_path / "unpickled").exists()
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_worker_ends_when_its_parent_is_killed(tmp_path, busy):
+    code = (
+        f"import sys, time; from pathlib import Path; from SparseCardiacSegLib.worker.client import WorkerClient\n"
+        f"client = WorkerClient(command=[sys.executable, {str(SCRIPT)!r}], temporary=Path({str(tmp_path)!r}))\n"
+        "pid = client.run('ping').values['pid']\n"
+        f"request = client.submit('stuck') if {busy} else None\n"
+        "children = ''\n"
+        "while request and not children:\n"
+        "    children = ','.join(event.message for event in client.poll(request))\n"
+        "print(pid, *children.split(','), flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment.worker_environment()
+    )
+    with parent:
+        pids = [int(word) for word in parent.stdout.readline().split()]
+        assert len(pids) == (3 if busy else 1)
+        assert psutil.pid_exists(pids[0])
+        parent.kill()
+        assert all(gone(pid, 6) for pid in pids)
+    end = time.monotonic() + 2
+    while list(tmp_path.iterdir()) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert list(tmp_path.iterdir()) == []
+
+
+@POSIX_ONLY
+def test_the_worker_ends_when_its_parent_is_gone_although_the_pipe_is_open(tmp_path):
+    folder = exchange.make_folder(tmp_path)
+    parent = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    command = [sys.executable, str(SCRIPT), "--folder", str(folder), "--parent", str(parent.pid)]
+    worker = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+        env=environment.worker_environment(),
+    )  # fmt: skip
+    with worker, parent:
+        worker.stdin.write(protocol.encode(protocol.Hello()))
+        worker.stdin.flush()
+        assert b"ready" in worker.stdout.readline()
+        parent.kill()
+        parent.wait()
+        assert gone(worker.pid, 6)
+        assert not folder.exists()
+
+
+def test_a_client_that_is_forgotten_takes_its_worker_along(tmp_path):
+    code = (
+        f"import sys; from pathlib import Path; from SparseCardiacSegLib.worker.client import WorkerClient\n"
+        f"client = WorkerClient(command=[sys.executable, {str(SCRIPT)!r}], temporary=Path({str(tmp_path)!r}))\n"
+        "print(client.run('ping').values['pid'], flush=True); client.submit('stuck')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30,
+        env=environment.worker_environment(), check=True,
+    )  # fmt: skip
+    assert gone(int(done.stdout))
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors through /proc")
+def test_neither_threads_nor_descriptors_leak(tmp_path):
+    def count():
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+    client = make_client(tmp_path)
+    before = count()
+    for _ in range(2):
+        client.run("ping", arrays={"a": np.zeros(3)})
+        with pytest.raises(WorkerError):
+            client.run("leave")
+        client.run("ping")
+        client.close()
+    assert count() == before
+    assert psutil.Process().children() == [] or client.pid is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_client_loads_nothing_heavy():
+    code = (
+        "import sys; import SparseCardiacSegLib.worker.client, SparseCardiacSegLib.segmenter\n"
+        "print(sorted({'torch', 'nnunetv2', 'onnxruntime', 'SimpleITK', 'nibabel', 'segment_anything', 'psutil'}"
+        " & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment.worker_environment(), check=True
+    )
+    assert done.stdout.strip() == "[]"
