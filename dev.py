@@ -78,7 +78,7 @@ def missing_libraries() -> list[str]:
 
 
 def make_environment(extra: str) -> Path:
-    """Create `.venv-<extra>` with this project installed; returns its Python. Reused while pyproject.toml is unchanged."""
+    """Create (or reuse, until pyproject.toml changes) `.venv-<extra>` with this project in it; returns its Python."""
     folder = ROOT / f".venv-{extra}"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = folder / "installed"

@@ -63,7 +63,9 @@ class Stack:
         matrix = np.array(self.ijk_to_ras, np.float64)
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
             raise InputError(f"{name} has no usable IJK-to-RAS matrix")
-        if abs(np.linalg.det(matrix[:3, :3])) < 1e-12:
+        # Relative to the box that perpendicular axes would span: float32 noise makes flat axes look like 1e-8 of it.
+        lengths = np.linalg.norm(matrix[:3, :3], axis=0)
+        if not lengths.all() or abs(np.linalg.det(matrix[:3, :3] / lengths)) < 1e-6:
             raise InputError(f"{name} has a singular IJK-to-RAS matrix: its axes do not span space")
         if self.through_plane not in (0, 1, 2):
             raise InputError(f"the through-plane axis must be 0, 1 or 2, not {self.through_plane}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import phantom
 import pytest
-from SparseCardiacSegLib.anatomy import ACDC, LEFT_ATRIUM, MNMS
+from SparseCardiacSegLib.anatomy import ACDC, LEFT_ATRIUM, MNMS, Structure
 from SparseCardiacSegLib.errors import InputError
 from SparseCardiacSegLib.io import write_segmentation, write_stack
 from SparseCardiacSegLib.measures.evaluation import evaluate
@@ -110,13 +110,24 @@ def test_a_structure_missed_in_the_prediction_is_a_flagged_row_and_counted(cohor
     assert rv["hd_mm"]["mean_with_diagonal"] > rv["hd_mm"]["mean"] + 50
 
 
-def test_a_reference_with_lv_only_is_evaluated_for_lv_only_with_a_warning(tmp_path) -> None:
+def test_a_structure_in_no_reference_is_flagged_and_warned_of_not_dropped(tmp_path) -> None:
     write_segmentation(phantom.heart()[1], tmp_path / "p.nii.gz")
     write_segmentation(only(phantom.heart()[1], 3), tmp_path / "r.nii.gz")
     evaluate(tmp_path / "p.nii.gz", tmp_path / "r.nii.gz", tmp_path / "out", ACDC)
-    assert {row["structure"] for row in table(tmp_path / "out")} == {"LV"}
+    flags = {row["structure"]: row["flag"] for row in table(tmp_path / "out") if row["region"] == "all"}
+    assert flags == {"RV": "missing", "MYO": "missing", "LV": ""}
     warnings = json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"]
-    assert warnings == [f"{name} is in none of the references and was left out" for name in ("RV", "MYO")]
+    assert [warning.split(";")[0] for warning in warnings] == [
+        f"{name} is in none of the references" for name in ("RV", "MYO")
+    ]
+
+
+def test_only_the_structures_asked_for_are_compared(tmp_path) -> None:
+    write_segmentation(phantom.heart()[1], tmp_path / "p.nii.gz")
+    write_segmentation(only(phantom.heart()[1], 3), tmp_path / "r.nii.gz")
+    evaluate(tmp_path / "p.nii.gz", tmp_path / "r.nii.gz", tmp_path / "out", ACDC, structures=(Structure.LV,))
+    assert {row["structure"] for row in table(tmp_path / "out")} == {"LV"}
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["warnings"] == []
 
 
 def test_a_structure_absent_from_one_reference_of_a_cohort_is_a_flagged_row(cohort) -> None:
@@ -183,9 +194,17 @@ def test_different_grids_are_refused_naming_both_and_nothing_is_written(tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_files_without_a_partner_are_refused_and_listed(cohort) -> None:
+def test_references_that_nobody_predicted_are_counted_and_listed(cohort) -> None:
+    (cohort / "predictions" / "case1_seg.nii.gz").unlink()
+    evaluate(cohort / "predictions", cohort / "references", cohort / "out", ACDC)
+    summary = json.loads((cohort / "out" / "summary.json").read_text())
+    assert (summary["n_cases"], summary["n_unpredicted"]) == (2, 1)
+    assert any("case1_gt" in warning for warning in summary["warnings"])
+
+
+def test_predictions_without_a_reference_are_refused_and_listed(cohort) -> None:
     (cohort / "predictions" / "case1_seg.nii.gz").rename(cohort / "predictions" / "other_seg.nii.gz")
-    expected = r"1 prediction without a reference \(other_seg.nii.gz\); 1 reference without a prediction \(case1_gt"
+    expected = r"1 prediction \(other_seg.nii.gz\) without a reference"
     with pytest.raises(InputError, match=expected):
         evaluate(cohort / "predictions", cohort / "references", cohort / "out", ACDC)
 
@@ -237,4 +256,4 @@ def test_unmarked_folders_as_nnunet_leaves_them_are_matched(tmp_path) -> None:
         (tmp_path / folder).mkdir()
         for name in ("a.nii.gz", "b.nii.gz", extra):
             (tmp_path / folder / name).touch()
-    assert [pair.case for pair in match_files(tmp_path / "p", tmp_path / "r")] == ["a", "b"]
+    assert [pair.case for pair in match_files(tmp_path / "p", tmp_path / "r").pairs] == ["a", "b"]

@@ -63,13 +63,14 @@ def evaluate(
     definition: SurfaceDefinition = "voxel",
     progress: Progress = no_progress,
     reference_scheme: LabelScheme | None = None,
+    structures: Sequence[Structure] | None = None,
 ) -> Evaluation:
     """Compare predictions with references and write `out`/metrics.csv and `out`/summary.json, both or none.
 
     metrics.csv has one row for each case, structure and region (`MetricRow`). Structures are those that both schemes
-    name and that some reference of the run holds: Sunnybrook references hold LV only, so MYO and RV are left out
-    there, with a warning, instead of counting as missed. A structure absent from the reference of one case is a row
-    with a flag. Cines are compared frame by frame, as cases `<case>_frame00`, ...
+    name, or those asked for: Sunnybrook references hold LV only, and `structures=(LV,)` says so. Nothing is dropped
+    silently: a structure absent from a reference is a row with a flag, and a warning if no reference holds it. Cines
+    are compared frame by frame, as cases `<case>_frame00`, ...
 
     Args:
         prediction: a label file, or a folder of them (`match_files` tells how names are matched).
@@ -81,6 +82,7 @@ def evaluate(
         definition: of the surface, see `surface_distances`.
         progress: told before each case; may raise Cancelled, then nothing is written.
         reference_scheme: label scheme of the references where it is not `scheme`.
+        structures: which to compare; None for all that both schemes name.
 
     Raises:
         InputError: files that do not match, different grids, unreadable files, an unwritable folder.
@@ -90,16 +92,20 @@ def evaluate(
     if definition not in DEFINITIONS:
         raise InputError(f"unknown surface definition '{definition}'; known are {', '.join(DEFINITIONS)}")
     expected_scheme = reference_scheme or scheme
-    pairs = match_files(prediction, reference)
+    matches = match_files(prediction, reference)
+    pairs = matches.pairs
     rows: list[MetricRow] = []
     cases: list[dict[str, Any]] = []
     for number, pair in enumerate(pairs):
         progress(number / len(pairs), f"Evaluating {pair.case}")
         for case, predicted, expected in _frames(pair, scheme, expected_scheme):
-            found = _compare_case(case, predicted, expected, regions_method, definition)
+            found = _compare_case(case, predicted, expected, regions_method, definition, structures)
             rows += found[0]
             cases.append({**found[1], "prediction": str(pair.prediction), "reference": str(pair.reference)})
-    rows, warnings = _drop_unreferenced(rows)
+    warnings = _unreferenced(rows)
+    if matches.unpredicted:
+        listed = ", ".join(matches.unpredicted[:5]) + (", ..." if len(matches.unpredicted) > 5 else "")
+        warnings.append(f"{len(matches.unpredicted)} references have no prediction and were not compared ({listed})")
     summary = {
         "schema": SCHEMA,
         "version": SCHEMA_VERSION,
@@ -110,6 +116,7 @@ def evaluate(
         "surface_definition": definition,
         "regions_method": regions_method,
         "n_cases": len(cases),
+        "n_unpredicted": len(matches.unpredicted),
         "structures": list(dict.fromkeys(row.structure for row in rows)),
         "aggregates": aggregate(rows),
         "region_tests": _region_tests(rows),
@@ -150,11 +157,18 @@ def _frames(
 
 
 def _compare_case(
-    case: str, predicted: Segmentation, expected: Segmentation, method: str, definition: SurfaceDefinition
+    case: str,
+    predicted: Segmentation,
+    expected: Segmentation,
+    method: str,
+    definition: SurfaceDefinition,
+    wanted: Sequence[Structure] | None,
 ) -> tuple[list[MetricRow], dict[str, Any]]:
     """Rows of a case and its entry in the summary."""
     check_comparable(predicted, expected)
-    structures = common_structures(predicted, expected)
+    structures = tuple(one for one in common_structures(predicted, expected) if wanted is None or one in wanted)
+    if not structures:
+        raise InputError(f"case {case}: prediction and reference name none of {', '.join(wanted or ())}")
     warnings = [f"prediction: {warning}" for warning in predicted.warnings]
     warnings += [f"reference: {warning}" for warning in expected.warnings]
     warnings += [
@@ -183,14 +197,13 @@ def _compare_case(
     return compare(predicted, expected, regions, definition, case, structures), entry
 
 
-def _drop_unreferenced(rows: list[MetricRow]) -> tuple[list[MetricRow], list[str]]:
-    """Leave out structures that no reference holds, unless none holds anything; with a warning for each."""
+def _unreferenced(rows: list[MetricRow]) -> list[str]:
+    """A warning for each structure that no reference holds: it may be missed, or nobody may have drawn it."""
     held = {row.structure for row in rows if row.region == ALL and row.volume_ref_ml > 0}
     absent = [name for name in dict.fromkeys(row.structure for row in rows) if name not in held]
-    if not held or not absent:
-        return rows, [] if held else ["no reference holds any structure"]
-    warnings = [f"{name} is in none of the references and was left out" for name in absent]
-    return [row for row in rows if row.structure in held], warnings
+    return [
+        f"{name} is in none of the references; if nobody drew it, choose the structures to compare" for name in absent
+    ]
 
 
 def _region_tests(rows: list[MetricRow]) -> list[dict[str, Any]]:

@@ -23,6 +23,14 @@ class Pair:
     reference: Path
 
 
+@dataclass(frozen=True)
+class Matches:
+    """What belongs together, sorted by case, and the references (file names) that nobody predicted."""
+
+    pairs: list[Pair]
+    unpredicted: tuple[str, ...] = ()
+
+
 def case_name(path: Path) -> str:
     """Name of the case: the file name without suffix and without one ending of `ENDINGS`."""
     stem = _stem(path)
@@ -30,13 +38,14 @@ def case_name(path: Path) -> str:
     return stem.removesuffix(ending) if ending else stem
 
 
-def match_files(prediction: Path | str, reference: Path | str) -> list[Pair]:
-    """Pair predictions with references, sorted by case.
+def match_files(prediction: Path | str, reference: Path | str) -> Matches:
+    """Pair predictions with references.
 
     Two files are a pair whatever their names (the case is called after the prediction). In folders, files belong
     together when `case_name` is the same. If any file of a folder carries an ending (`_seg`, `_gt`, ...), only those
     that do count there: the others are images. Where a case has both a label volume and a .seg.nrrd, as `segment`
-    writes them, the label volume counts. Hidden files and subfolders do not.
+    writes them, the label volume counts. Hidden files and subfolders do not. References without a prediction are
+    returned, not refused: a reference folder often holds more patients than were predicted.
 
     Raises:
         InputError: something does not exist, is empty, has no partner (the message lists those), or is ambiguous.
@@ -48,24 +57,19 @@ def match_files(prediction: Path | str, reference: Path | str) -> list[Pair]:
     if prediction.is_dir() != reference.is_dir():
         raise InputError(f"give two files or two folders, not one of each: {prediction}, {reference}")
     if prediction.is_file():
-        return [Pair(case_name(prediction), prediction, reference)]
+        return Matches([Pair(case_name(prediction), prediction, reference)])
     predictions, references = _label_files(prediction), _label_files(reference)
-    lonely = [
-        _lonely([files[case].name for case in sorted(files.keys() - others.keys())], kind, partner)
-        for files, others, kind, partner in (
-            (predictions, references, "prediction", "reference"),
-            (references, predictions, "reference", "prediction"),
-        )
-        if files.keys() - others.keys()
-    ]
+    lonely = sorted(predictions.keys() - references.keys())
     if lonely:
-        raise InputError(f"{prediction} and {reference} do not match: {'; '.join(lonely)}")
-    return [Pair(case, predictions[case], references[case]) for case in sorted(predictions)]
+        names = _listed([predictions[case].name for case in lonely], "prediction")
+        raise InputError(f"{prediction} and {reference} do not match: {names} without a reference")
+    unpredicted = tuple(references[case].name for case in sorted(references.keys() - predictions.keys()))
+    return Matches([Pair(case, predictions[case], references[case]) for case in sorted(predictions)], unpredicted)
 
 
-def _lonely(names: list[str], kind: str, partner: str) -> str:
+def _listed(names: list[str], kind: str) -> str:
     listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f"{len(names)} {kind}{'s'[: len(names) != 1]} without a {partner} ({listed})"
+    return f"{len(names)} {kind}{'s'[: len(names) != 1]} ({listed})"
 
 
 def _label_files(folder: Path) -> dict[str, Path]:

@@ -1,0 +1,52 @@
+"""The command line: `sparsecardiacseg COMMAND …` (design, section 10)."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..errors import InputError
+from ..progress import Cancelled
+from ..worker.events import WorkerError
+from . import clinical, demo, evaluate, models, regions, segment, surfaces, train
+
+COMMANDS = (demo, segment, evaluate, regions, clinical, surfaces, models, train)
+"""Modules with `add_parser(subparsers)`, each of which sets `run` as its parser's default."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="sparsecardiacseg",
+        description="Cardiac MR segmentation, its regions, measures, surfaces and report. Research use only.",
+    )
+    parser.add_argument("--version", action="version", version=f"sparsecardiacseg {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 on success, 2 on bad input (one line on stderr), 1 when the worker failed, 130 when interrupted.
+    """
+    options = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    try:
+        options.run(options)
+    except InputError as error:
+        sys.stderr.write(f"sparsecardiacseg: error: {' '.join(str(error).split())}\n")
+        return 2
+    except WorkerError as error:
+        sys.stderr.write(f"sparsecardiacseg: error: {error}\n")
+        return 1
+    except (Cancelled, KeyboardInterrupt):
+        sys.stderr.write("sparsecardiacseg: stopped; nothing was written\n")
+        return 130
+    return 0

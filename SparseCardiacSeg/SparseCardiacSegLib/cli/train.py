@@ -1,0 +1,78 @@
+"""`train DATASET --workspace DIR`: nnU-Net's planner and trainer on a patient-wise choice of annotated volumes."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import platform
+from pathlib import Path
+
+from ..errors import InputError
+from .console import progress_bar, say
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser("train", help="train a 2d nnU-Net on few patients; run it again to resume")
+    parser.add_argument("dataset", type=Path, metavar="DATASET", help="<case>.nii.gz, <case>_gt.nii.gz and cases.csv")
+    parser.add_argument("--workspace", type=Path, required=True, help="nnU-Net's raw, preprocessed and results folders")
+    parser.add_argument("--out", type=Path, help="folder for the finished model, stripped to what prediction needs")
+    parser.add_argument("--name", default="sax-acdc-24", help="name of the finished model")
+    parser.add_argument("--patients", type=int, default=24, help="patients to draw from the split (default: 24)")
+    parser.add_argument("--split", default="train", help="value of cases.csv's split column (default: train)")
+    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("--iterations", type=int, default=100, help="iterations an epoch (default: 100)")
+    parser.add_argument("--batch-size", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-bfloat16", action="store_true", help="full precision on the CPU")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda", "mps"))
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Draw patients, write the raw data set, plan, preprocess, train, export."""
+    from ..training import raw_dataset
+    from ..training import run as training
+    from ..training.settings import TrainingSettings
+
+    try:
+        settings = TrainingSettings(
+            epochs=options.epochs,
+            iterations_per_epoch=options.iterations,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            bfloat16=not options.no_bfloat16,
+        )
+        patients = raw_dataset.draw_patients(
+            options.dataset / "cases.csv", options.patients, options.seed, options.split
+        )
+        volumes = raw_dataset.find_volumes(options.dataset, patients)
+    except (FileNotFoundError, ValueError) as error:
+        raise InputError(str(error)) from error
+    logging.getLogger(__name__).info("training on %d volumes of %d patients", len(volumes), len(patients))
+    dataset = f"Dataset101_Patients{options.patients}"
+    training.set_environment(options.workspace)
+    provenance = {"patients": patients, "seed": options.seed, "split": options.split, "slices": "all", "regions": "AMB"}
+    if not training.is_planned(dataset, options.workspace):
+        raw_dataset.write_raw_dataset(volumes, options.workspace / "nnUNet_raw" / dataset, provenance)
+        training.plan_and_preprocess(dataset, settings)
+    with progress_bar("train") as progress:
+        folder = training.train(
+            dataset,
+            options.workspace,
+            options.device,
+            lambda done, total: progress(done / total, f"epoch {done} of {total}"),
+        )
+    say(f"trained model: {folder}")
+    if options.out is not None:
+        from ..training.export import export_model
+
+        card = {
+            **provenance,
+            "volumes": len(volumes),
+            "training": dataclasses.asdict(settings),
+            "hardware": f"{options.device}, {platform.machine()}",
+        }
+        export_model(folder, options.out, options.name, card)
+        say(f"finished model: {options.out}")

@@ -1,0 +1,8 @@
+"""Closed surfaces and point clouds of segmented structures, and their files."""
+
+from __future__ import annotations
+
+from .surface import closed_surface, point_cloud, surfaces, volume_ml
+from .write import FORMATS, write_surface, write_surfaces
+
+__all__ = ["FORMATS", "closed_surface", "point_cloud", "surfaces", "volume_ml", "write_surface", "write_surfaces"]

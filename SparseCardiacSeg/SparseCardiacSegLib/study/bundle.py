@@ -1,0 +1,58 @@
+"""The study as a scene for 3D Slicer, and the heart drawn by Slicer's own 3D view."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from ..errors import InputError
+from .pictures import StudyPicture
+from .results import StudyResult
+
+BUNDLE = "study.mrb"
+
+
+def write_study_bundle(
+    result: StudyResult, folder: Path
+) -> tuple[list[tuple[str, str]], StudyPicture | None, list[str]]:
+    """Write `study.mrb` and draw the first phase in Slicer's 3D view.
+
+    Returns:
+        The files written, the picture if it could be drawn, and warnings about what could not be done: without
+        Slicer's core (`pip install sparsecardiacseg[mrml]`) there is neither, without OpenGL no picture.
+    """
+    if importlib.util.find_spec("slicer") is None:
+        return [], None, ["Slicer's core is not installed: no study.mrb and no picture of Slicer's 3D view"]
+    from ..mrml.bundle import BundleImage, BundleTables, write_bundle
+
+    images = [
+        BundleImage(f"{result.name} {name}", phase.image, phase.segmentation, phase.reference)
+        for name, phase in result.phases.items()
+    ]
+    tables = BundleTables(
+        regions={f"{result.name} {name}": phase.regions for name, phase in result.phases.items()},
+        metrics={f"{result.name} {name}": phase.rows for name, phase in result.phases.items() if phase.rows},
+        clinical={result.name: result.clinical},
+        curves={f"{result.name} {name}": phase.curves for name, phase in result.phases.items() if phase.curves},
+    )
+    write_bundle(folder / BUNDLE, images, tables)
+    files = [(BUNDLE, "scene for 3D Slicer: volumes, segmentations with surfaces, tables, charts")]
+    picture, warnings = _draw(result, folder)
+    return files, picture, warnings
+
+
+def _draw(result: StudyResult, folder: Path) -> tuple[StudyPicture | None, list[str]]:
+    """The first phase in Slicer's 3D view; a computer without OpenGL gets a warning instead."""
+    if importlib.util.find_spec("trame_slicer") is None:
+        return None, ["trame-slicer is not installed: no picture of Slicer's 3D view"]
+    from ..mrml.render import RenderError, View, render
+
+    name, phase = next(iter(result.phases.items()))
+    target = folder / "pictures" / "slicer_3d.png"
+    target.parent.mkdir(exist_ok=True)
+    try:
+        render(phase.image, phase.segmentation, {target: View("3d", (1200, 900))})
+    except (RenderError, InputError) as error:
+        return None, [f"Slicer's 3D view could not be drawn: {error}"]
+    caption = f"The segmentation at {name} in 3D Slicer's own 3D view; the myocardium is translucent."
+    return StudyPicture(target.name, target.read_bytes(), "The heart in 3D Slicer", caption), []
