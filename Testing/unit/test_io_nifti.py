@@ -234,3 +234,11 @@ def test_real_files_come_back_bit_by_bit_in_every_format(shared_data, tmp_path, 
         assert np.array_equal(again.array, first.array)
         assert np.array_equal(again.ijk_to_ras, first.ijk_to_ras), suffix
     assert header_bits(tmp_path / "a.nii.gz") == header_bits(shared_data / name)
+
+
+def test_a_sheared_grid_has_no_quaternion_that_would_say_something_else(tmp_path):
+    write_stack(stack_of("sheared"), tmp_path / "a.nii.gz")
+    write_stack(stack_of("oblique"), tmp_path / "b.nii.gz")
+    sheared, straight = (nibabel.load(tmp_path / name).header for name in ("a.nii.gz", "b.nii.gz"))
+    assert (int(sheared["qform_code"]), int(sheared["sform_code"])) == (0, 1)
+    assert (int(straight["qform_code"]), int(straight["sform_code"])) == (1, 1)

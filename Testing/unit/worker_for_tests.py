@@ -118,5 +118,7 @@ HANDLERS = {
 }
 
 if __name__ == "__main__":
+    if os.environ.get("WORKER_TEST_NO_PSUTIL"):
+        sys.modules["psutil"] = None
     stand_in = {"segment": threshold} if os.environ.get("WORKER_TEST_THRESHOLD") else {}
     serve({**default_handlers(), **HANDLERS, **stand_in})

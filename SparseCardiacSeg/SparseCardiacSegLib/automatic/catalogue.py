@@ -117,7 +117,7 @@ def model_info(name_or_folder: str | Path, folder: Path | None = None) -> dict[s
         "view": entry.view if entry else str(model.card.get("view", "")),
         "embedded": bool(entry and entry.embedded),
         "folder": str(model.path),
-        "size_mb": round(sum(file.stat().st_size for file in _needed_files(model)) / 1e6, 1),
+        "size_mb": round(sum(file.stat().st_size for file in _needed_files(model)) / 1e6, 2),
         "labels": dict(model.labels),
         "structures": [str(structure) for structure in model.scheme.numbers],
         "configurations": list(model.configurations),

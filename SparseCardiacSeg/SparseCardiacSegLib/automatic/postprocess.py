@@ -101,21 +101,27 @@ def _keep_largest(masks: Masks, spacing: tuple[float, float, float], steps: Post
 
 
 def _fill_holes(masks: Masks, spacing: tuple[float, float, float], steps: PostprocessSettings) -> None:  # noqa: ARG001
-    """Fill enclosed background, slice by slice; a hole between LV and MYO goes to the nearer of them."""
+    """Fill background enclosed in a slice by one structure, or by LV and MYO together (by the nearer of them).
+
+    A hole in MYO alone stays where the slice has no LV: it is the cavity, which the network missed. Background
+    between the ventricles, enclosed by RV and MYO, stays too.
+    """
     for index in range(_n_slices(masks)):
-        for mask in masks.values():
-            mask[index] |= ndimage.binary_fill_holes(mask[index]) & ~_union(masks, index)
-        if Structure.LV in masks and Structure.MYO in masks:
-            lv, myo = masks[Structure.LV][index], masks[Structure.MYO][index]
-            hole = ndimage.binary_fill_holes(lv | myo) & ~_union(masks, index)
-            if hole.any():
-                far = float(sum(lv.shape))
-                to_lv, to_myo = (
-                    ndimage.distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, far)
-                    for mask in (lv, myo)
-                )
-                lv |= hole & (to_lv <= to_myo)
-                myo |= hole & ~lv
+        parts, _ = ndimage.label(~_union(masks, index))
+        open_parts = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
+        for number in np.setdiff1d(np.unique(parts), [0, *open_parts]):
+            hole = parts == number
+            outline = ndimage.binary_dilation(hole) & ~hole
+            around = {structure for structure, mask in masks.items() if mask[index][outline].any()}
+            if around == {Structure.MYO} and (Structure.LV not in masks or not masks[Structure.LV][index].any()):
+                continue
+            if len(around) == 1:
+                masks[around.pop()][index] |= hole
+            elif around == {Structure.MYO, Structure.LV}:
+                lv, myo = masks[Structure.LV][index], masks[Structure.MYO][index]
+                nearer_lv = ndimage.distance_transform_edt(~lv) <= ndimage.distance_transform_edt(~myo)
+                lv |= hole & nearer_lv
+                myo |= hole & ~nearer_lv
 
 
 def _close(masks: Masks, spacing: tuple[float, float, float], steps: PostprocessSettings) -> None:
@@ -126,12 +132,13 @@ def _close(masks: Masks, spacing: tuple[float, float, float], steps: Postprocess
     margin = [(size, size) for size in reach]
     for index in range(_n_slices(masks)):
         for structure, mask in masks.items():
-            others = _union(masks, index) & ~mask[index]
-            cavity = ndimage.binary_fill_holes(mask[index]) & ~mask[index] if structure is Structure.MYO else False
+            free = ~_union(masks, index)
+            if structure is Structure.MYO:
+                # Closing a thin ring would fill its middle, which belongs to LV or stays empty.
+                free &= ~ndimage.binary_fill_holes(mask[index])
             closed = ndimage.binary_closing(np.pad(mask[index], margin), disc)
             inner = tuple(slice(size, size + length) for size, length in zip(reach, mask[index].shape, strict=True))
-            # Closing a thin ring would fill its middle; the middle of the ring belongs to LV or stays empty.
-            mask[index] |= closed[inner] & ~others & ~cavity
+            mask[index] |= closed[inner] & free
 
 
 def _blank(masks: Masks, spacing: tuple[float, float, float], steps: PostprocessSettings) -> None:

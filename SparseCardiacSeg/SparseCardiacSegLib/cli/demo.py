@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from ..errors import InputError
@@ -27,7 +28,9 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"the bundled case is incomplete: {', '.join(missing)} not found in {SAMPLE_STUDY.ed.parent}")
     settings, postprocess = model_settings(options)
     with progress_bar("demo") as progress:
-        summary = run_study(SAMPLE_STUDY, options.out, options.model, settings, postprocess, progress)
+        summary = run_study(
+            SAMPLE_STUDY, options.out, options.model, settings, postprocess, progress, command=sys.argv[1:]
+        )
     for warning in summary["warnings"]:
         warn(warning)
     lv = summary["clinical"]["lv"]

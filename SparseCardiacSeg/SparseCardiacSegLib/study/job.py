@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ def run_study(
     postprocess: PostprocessSettings | None,
     progress: Progress = no_progress,
     client: WorkerClient | None = None,
+    command: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run the main job on one study and fill the folder `out`.
 
@@ -50,6 +51,7 @@ def run_study(
         postprocess: switches of the post-processing, or None for the network's raw labels.
         progress: told the fraction done; may raise `Cancelled`.
         client: a worker to use; one is started and ended otherwise.
+        command: the command line's arguments, for the report.
 
     Returns:
         The content of `summary.json` (Resources/summary.schema.json).
@@ -64,7 +66,7 @@ def run_study(
                 result = analyse(study, model, settings, postprocess, own, part_of(progress, 0.0, 0.6))
         else:
             result = analyse(study, model, settings, postprocess, client, part_of(progress, 0.0, 0.6))
-        return write_outputs(result, folder, sys.argv[1:], part_of(progress, 0.6, 1.0))
+        return write_outputs(result, folder, command, part_of(progress, 0.6, 1.0))
 
 
 def analyse(

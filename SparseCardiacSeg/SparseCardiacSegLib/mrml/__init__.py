@@ -1,0 +1,1 @@
+"""Nodes of the MRML scene: the only part of the library that imports slicer."""

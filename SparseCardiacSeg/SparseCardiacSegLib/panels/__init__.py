@@ -1,0 +1,1 @@
+"""What a user sees: one class and one .ui file a panel; the only part of the library that imports qt and ctk."""
