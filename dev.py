@@ -19,8 +19,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 OLDEST_PYTHON = (3, 11)
 NEWEST_PYTHON = (3, 13)
-APT_LIBRARIES = {"libGL.so.1": "libgl1", "libEGL.so.1": "libegl1", "libXrender.so.1": "libxrender1"}
-"""Libraries that VTK loads even when it draws off screen; absent from a bare Debian or Ubuntu."""
+DEMO_LIBRARIES = {"libEGL.so.1": ("libegl1", "libgl1-mesa-dri")}
+"""By library, the Debian packages that VTK needs to draw off screen; absent from a bare Debian or Ubuntu."""
+TEST_LIBRARIES = {
+    **DEMO_LIBRARIES,
+    "libGL.so.1": ("libgl1",),
+    "libfontconfig.so.1": ("libfontconfig1",),
+    "libxkbcommon.so.0": ("libxkbcommon0",),
+    "libdbus-1.so.3": ("libdbus-1-3",),
+    "libglib-2.0.so.0": ("libglib2.0-0",),
+}
+"""The same with what Qt needs for the tests of the panel."""
 SIZES = {
     "demo": "about 0.5 GB to download, 1.5 GB on disk, 2 minutes",
     "test": "about 3 GB to download, 8 GB on disk, 5 minutes (PyTorch comes with its GPU libraries)",
@@ -65,8 +74,8 @@ def install_system_packages(packages: list[str]) -> None:
         stop(f"could not install system packages; run this by hand, then try again: {' '.join(command)}")
 
 
-def missing_libraries() -> list[str]:
-    """Debian packages of the libraries that the dynamic linker cannot find (Linux only)."""
+def missing_packages(libraries: dict[str, tuple[str, ...]]) -> list[str]:
+    """Debian packages of those libraries that the dynamic linker cannot find (Linux only)."""
     if not sys.platform.startswith("linux"):
         return []
     listing = ""
@@ -74,7 +83,7 @@ def missing_libraries() -> list[str]:
         if shutil.which(linker):
             listing = subprocess.run([linker, "-p"], capture_output=True, text=True).stdout
             break
-    return [package for library, package in APT_LIBRARIES.items() if library not in listing]
+    return [package for library, packages in libraries.items() if library not in listing for package in packages]
 
 
 def make_environment(extra: str) -> Path:
@@ -105,16 +114,16 @@ def make_environment(extra: str) -> Path:
     return python
 
 
-def prepare_system() -> None:
-    """Install the graphics libraries that are missing."""
-    packages = missing_libraries()
+def prepare_system(libraries: dict[str, tuple[str, ...]]) -> None:
+    """Install the system libraries that are missing."""
+    packages = missing_packages(libraries)
     if packages:
         install_system_packages(packages)
 
 
 def demo(out: Path) -> int:
     """Run the main job on the bundled real case and say where to look."""
-    prepare_system()
+    prepare_system(DEMO_LIBRARIES)
     python = make_environment("demo")
     say("running the main job on the bundled case (Sunnybrook SC-HF-I-01, real data)")
     code = subprocess.run([str(python), "-m", "SparseCardiacSegLib", "demo", "--out", str(out)], cwd=ROOT).returncode
@@ -125,7 +134,7 @@ def demo(out: Path) -> int:
 
 def test(arguments: list[str]) -> int:
     """Lint, check the direction of imports, and run every test that this machine can run."""
-    prepare_system()
+    prepare_system(TEST_LIBRARIES)
     python = make_environment("test")
     scripts = python.parent
     suffix = ".exe" if os.name == "nt" else ""

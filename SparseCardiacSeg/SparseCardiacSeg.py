@@ -29,7 +29,7 @@ class SparseCardiacSeg(ScriptedLoadableModule):
         parent.dependencies = ["Segmentations", "Terminologies", "Volumes"]
         parent.contributors = ["SparseCardiacSeg contributors"]
         parent.helpText = _(
-            "Segments the ventricles, the myocardium and the left atrium in cardiac MR: choose a volume and a model, "
+            "Segments the ventricles and the myocardium in short-axis cardiac MR: choose a volume and a model, "
             "press <b>Segment</b>. The embedded models need no graphics card and no internet. Not for clinical use. "
             'See the <a href="https://github.com/SparseCardiacSeg/SlicerSparseCardiacSeg">documentation</a>.'
         )

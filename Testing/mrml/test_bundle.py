@@ -104,24 +104,22 @@ def test_tables_and_charts_come_back_with_types_and_units(tmp_path, oblique_hear
     regions = label_regions(labels)
     rows = compare(labels, reference_of(labels), regions, case="Ünal, A.")
     curves = {structure: dice_curve(labels, reference_of(labels), structure, True) for structure in SHORT_AXIS}
-    tables = BundleTables(
-        {"Regions": regions}, {"Metrics": rows}, {"Clinical": clinical_measures(labels)}, {"Dice": curves}
-    )
+    tables = BundleTables({"ED": regions}, {"ED": rows}, {"A": clinical_measures(labels)}, {"ED": curves})
     write_bundle(tmp_path / "study.mrb", [BundleImage("ED", image, labels)], tables)
     read_bundle(tmp_path / "study.mrb")
-    table = node("Metrics").GetTable()
+    table = node("ED metrics").GetTable()
     assert table.GetNumberOfRows() == len(rows)
     assert table.GetColumnByName("case").GetValue(0) == "Ünal, A."
     assert table.GetColumnByName("dice").GetValue(1) == pytest.approx(rows[1].dice, rel=1e-6)
-    assert node("Metrics").GetColumnUnitLabel("hd_mm") == "mm"
-    assert node("Regions").GetTable().GetColumnByName("slice").GetValue(0) == regions.table()[0][0]
-    measures = node("Clinical").GetTable()
+    assert node("ED metrics").GetColumnUnitLabel("hd_mm") == "mm"
+    assert node("ED regions").GetTable().GetColumnByName("slice").GetValue(0) == regions.table()[0][0]
+    measures = node("A clinical measures").GetTable()
     values = {measures.GetColumnByName("measure").GetValue(row): row for row in range(measures.GetNumberOfRows())}
     assert measures.GetColumnByName("value").GetValue(values["mass_g"]) == pytest.approx(
-        tables.clinical["Clinical"]["lv"]["mass_g"]
+        tables.clinical["A"]["lv"]["mass_g"]
     )
-    assert node("Dice").GetNumberOfPlotSeriesNodes() == 3
-    assert node("Dice").GetNthPlotSeriesNode(0).GetTableNode().GetNumberOfRows() == 101
+    assert node("ED Dice from base to apex").GetNumberOfPlotSeriesNodes() == 3
+    assert node("ED Dice from base to apex").GetNthPlotSeriesNode(0).GetTableNode().GetNumberOfRows() == 101
 
 
 def test_a_cine_comes_back_as_sequence_with_its_labels(tmp_path):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import numpy as np
 import slicer
+from SparseCardiacSegLib.anatomy import TERMINOLOGY_CONTEXT
 from SparseCardiacSegLib.mrml import host
 
 
@@ -8,7 +10,7 @@ def test_outside_slicer_the_scene_that_slicer_util_reads_is_the_hosts(scene):
     assert not host.inside_slicer()
     assert slicer.mrmlScene is scene
     assert slicer.modules.segmentations.logic() is host.module_logic("Segmentations")
-    node = slicer.util.addVolumeFromArray(__import__("numpy").zeros((2, 3, 4)))
+    node = slicer.util.addVolumeFromArray(np.zeros((2, 3, 4)))
     assert node.GetScene() is scene
 
 
@@ -35,3 +37,10 @@ def test_node_names_are_unique():
     names = {host.add_node("vtkMRMLTableNode", "Metrics").GetName() for _ in range(3)}
     assert len(names) == 3
     assert "Metrics" in names
+
+
+def test_without_slicers_own_terminologies_ours_is_loaded_and_nothing_is_printed(monkeypatch, capfd):
+    monkeypatch.setattr(host, "_slicer_terminologies", lambda: None)
+    made = host.Host()
+    assert made.logics["Terminologies"].IsTerminologyContextLoaded(TERMINOLOGY_CONTEXT)
+    assert capfd.readouterr() == ("", "")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import slicer
-import vtk
 
 from ..anatomy import Structure
 from ..errors import InputError
@@ -53,7 +51,7 @@ class BundleImage:
 
 @dataclass(frozen=True)
 class BundleTables:
-    """Tables and charts of a bundle; what is empty is left out."""
+    """Tables and charts of a bundle, each by the name of its case or phase; what is empty is left out."""
 
     regions: Mapping[str, SliceRegions] = field(default_factory=dict)
     metrics: Mapping[str, Sequence[MetricRow]] = field(default_factory=dict)
@@ -108,25 +106,10 @@ def read_bundle(path: Path | str) -> None:
     if len(scenes) != 1 or damaged:
         raise InputError(f"{path} is not a whole MRML bundle")
     scene = host.current_scene()
-    with _quiet() as output, host.archive_cache():
+    with host.quiet() as output, host.archive_cache():
         loaded = scene.ReadFromMRB(str(path.resolve()), True)
     if not loaded:
         raise InputError(f"{path} could not be loaded: {output.GetOutput().strip() or scene.GetErrorMessage()}")
-
-
-@contextmanager
-def _quiet() -> Iterator[Any]:
-    """Collect what VTK says instead of printing it: Slicer's archiver names every file it adds."""
-    before = vtk.vtkOutputWindow.GetInstance()
-    collected = vtk.vtkStringOutputWindow()
-    vtk.vtkOutputWindow.SetInstance(collected)
-    verbosity = vtk.vtkLogger.GetCurrentVerbosityCutoff()
-    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
-    try:
-        yield collected
-    finally:
-        vtk.vtkLogger.SetStderrVerbosity(verbosity)
-        vtk.vtkOutputWindow.SetInstance(before)
 
 
 def _checked(path: Path | str) -> Path:
@@ -154,7 +137,7 @@ def _save(scene: Any, path: Path) -> None:
 def _archive(scene: Any, path: Path) -> str:
     """Let Slicer write a scene; what went wrong, or an empty text."""
     messages = slicer.vtkMRMLMessageCollection()
-    with _quiet():
+    with host.quiet():
         written = scene.WriteToMRB(str(path.resolve()), None, messages)
     return "" if written else messages.GetAllMessagesAsString().strip() or "unknown error"
 
@@ -189,13 +172,13 @@ def _fill(images: Sequence[BundleImage], tables: BundleTables) -> None:
             node.GetDisplayNode().SetVisibility(index == 0)
         shown.append(volume)
     for name, regions in tables.regions.items():
-        place_beside(region_table(regions, name), shown[0])
+        place_beside(region_table(regions, f"{name} regions"), shown[0])
     for name, rows in tables.metrics.items():
-        place_beside(metrics_table(rows, name), shown[0])
+        place_beside(metrics_table(rows, f"{name} metrics"), shown[0])
     for name, measures in tables.clinical.items():
-        place_beside(clinical_table(measures, name), shown[0])
+        place_beside(clinical_table(measures, f"{name} clinical measures"), shown[0])
     for name, curves in tables.curves.items():
-        place_beside(dice_curve_chart(curves, name), shown[0])
+        place_beside(dice_curve_chart(curves, f"{name} Dice from base to apex"), shown[0])
     _show_first(shown[0])
 
 

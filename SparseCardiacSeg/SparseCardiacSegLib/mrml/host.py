@@ -8,7 +8,7 @@ done here: one scene, the application logic, and the logics of the modules, each
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,10 +76,13 @@ class Host:
         if registered is not None:
             return registered
         logic = getattr(slicer, _LOGICS[name])()
-        if name == "Terminologies":
-            logic.SetModuleShareDirectory(str(_slicer_terminologies() or RESOURCES))
-        logic.SetMRMLScene(self.scene)
-        logic.SetMRMLApplicationLogic(self.application_logic)
+        shared = _slicer_terminologies() if name == "Terminologies" else None
+        if shared is not None:
+            logic.SetModuleShareDirectory(str(shared))
+        # Without those files the terminologies logic complains of each; the extension's own is loaded afterwards.
+        with quiet() if name == "Terminologies" and shared is None else nullcontext():
+            logic.SetMRMLScene(self.scene)
+            logic.SetMRMLApplicationLogic(self.application_logic)
         self.application_logic.SetModuleLogic(name, logic)
         return logic
 
@@ -107,6 +110,21 @@ def use(host: Host) -> None:
     global _current
     _current = host
     host.publish()
+
+
+@contextmanager
+def quiet() -> Iterator[Any]:
+    """Collect what VTK says instead of printing it; yields the vtkStringOutputWindow with the collected text."""
+    before = vtk.vtkOutputWindow.GetInstance()
+    collected = vtk.vtkStringOutputWindow()
+    vtk.vtkOutputWindow.SetInstance(collected)
+    verbosity = vtk.vtkLogger.GetCurrentVerbosityCutoff()
+    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)
+    try:
+        yield collected
+    finally:
+        vtk.vtkLogger.SetStderrVerbosity(verbosity)
+        vtk.vtkOutputWindow.SetInstance(before)
 
 
 @contextmanager

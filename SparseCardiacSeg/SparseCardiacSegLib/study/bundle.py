@@ -43,8 +43,6 @@ def write_study_bundle(
 
 def _draw(result: StudyResult, folder: Path) -> tuple[StudyPicture | None, list[str]]:
     """The first phase in Slicer's 3D view; a computer without OpenGL gets a warning instead."""
-    if importlib.util.find_spec("trame_slicer") is None:
-        return None, ["trame-slicer is not installed: no picture of Slicer's 3D view"]
     from ..mrml.render import RenderError, View, render
 
     name, phase = next(iter(result.phases.items()))
