@@ -110,7 +110,7 @@ def test_an_image_without_a_heart_ends_with_a_sentence(tmp_path):
     ramp = np.broadcast_to(np.linspace(0, 1, 160, dtype=np.float32)[:, None, None], (160, 160, 3))
     path = tmp_path / "ramp.nii.gz"
     nibabel.save(nibabel.Nifti1Image(ramp, np.diag([1.5, 1.5, 10, 1])), path)
-    with pytest.raises(InputError, match="no heart in .*ramp"):
+    with pytest.raises(InputError, match=r"no heart in .*ramp"):
         run_study(
             Study("ramp", path), tmp_path / "out", MODEL, PredictionSettings(mirroring=False), PostprocessSettings()
         )

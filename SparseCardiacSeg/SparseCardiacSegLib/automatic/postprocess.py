@@ -20,6 +20,10 @@ Masks = dict[Structure, np.ndarray]
 class PostprocessSettings:
     """Which repairs to make, in this order.
 
+    The defaults are the switches that do not lower the mean Dice of the embedded short-axis model on the 40 stacks of
+    the 20 ACDC validation patients (0.8902 raw): largest component +0.0055, fill holes +0.0003 (together +0.0058),
+    blank slices 0. Left off: MYO surrounds LV -0.00003, and closing, +0.0001 with more stacks worse than better.
+
     Attributes:
         largest_component: keep the largest connected part of each structure in 3D, voxels joined by corner or closer.
         fill_holes: give background enclosed in a slice by a structure, or by LV and MYO together, to what encloses it.
@@ -42,7 +46,7 @@ class PostprocessSettings:
     fill_holes: bool = True
     closing: bool = False
     blank_slices: bool = True
-    myo_surrounds_lv: bool = True
+    myo_surrounds_lv: bool = False
     closing_mm: float = 3.0
     blank_below_mm2: float = 20.0
     blank_above: float = 0.5
