@@ -106,7 +106,9 @@ def make_environment(extra: str) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([base, "-m", "venv", str(folder)], check=True)
     started = time.monotonic()
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q", "-e", f".[{extra}]"]
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-e", f".[{extra}]"]
+    if not sys.stdout.isatty():  # a person wants pip's progress bars, a log does not
+        command.append("-q")
     if subprocess.run(command, cwd=ROOT).returncode:
         stop("installing the Python packages failed; pip's own message above says why. Is the network reachable?")
     stamp.write_text(wanted)

@@ -6,6 +6,8 @@ DATASET holds `<patient>_frameNN.nii.gz`, `<patient>_frameNN_gt.nii.gz` (ACDC nu
 patient, split, ed_frame, es_frame. Prints Markdown: mean (SD) by structure, frame and region, `voxel` surfaces.
 """
 
+
+
 from __future__ import annotations
 
 import argparse
@@ -15,6 +17,8 @@ import statistics
 import sys
 from collections import defaultdict
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "SparseCardiacSeg"))
 
 from SparseCardiacSegLib.cli import main as run_command
 

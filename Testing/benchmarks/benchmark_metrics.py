@@ -7,6 +7,8 @@ masks in the same run, on one thread; printed are medians in milliseconds per st
 that a package shares with us by definition are checked for equality first.
 """
 
+# ruff: noqa: E402 (works from a checkout that is not installed)
+
 from __future__ import annotations
 
 import argparse
@@ -18,6 +20,9 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "SparseCardiacSeg"), str(Path(__file__).resolve().parents[1])]
+
 from SparseCardiacSegLib.anatomy import ACDC, Structure
 from SparseCardiacSegLib.io import read_segmentation
 from SparseCardiacSegLib.measures.overlap import overlap

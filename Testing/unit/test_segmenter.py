@@ -185,6 +185,17 @@ def test_a_job_can_be_cancelled_between_and_within_frames(client):
     assert not client.is_busy
 
 
+def test_a_job_cancelled_when_a_frame_has_just_been_finished_begins_no_other(client):
+    job = SegmentJob(client, Stack(image(3, 3, 5, 4), ANISOTROPIC), "threshold")
+    job.start()
+    while client.is_busy:
+        client.poll(request=0)  # takes the news in, and leaves it for the job
+        time.sleep(0.002)
+    job.cancel()
+    assert [news.state for news in finish(job)][-1] is JobState.CANCELLED
+    assert not client.is_busy
+
+
 def test_a_model_that_does_not_stop_is_ended(client):
     job = SegmentJob(client, Stack(image(3, 5, 4), ANISOTROPIC), "slow")
     job.start()

@@ -109,13 +109,16 @@ def _kill_all(processes: list[object]) -> None:
 
 
 class Watched:
-    """Another process that is not a child of this one, remembered so that a reused number is not mistaken for it."""
+    """A process that is not a child of this one, remembered so that a reused number is not mistaken for it."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        # Nearest to certain: the system gives a child another parent the moment its own ends, even if it lingers as
+        # a zombie. A launcher in between hides the client, though.
+        self._is_parent = not WINDOWS and os.getppid() == pid
         self._handle = None
         psutil = _psutil()
-        if psutil is not None:
+        if psutil is not None and not self._is_parent:
             try:
                 self._handle = psutil.Process(pid)
             except psutil.Error:
@@ -125,6 +128,8 @@ class Watched:
         """Whether it has ended, a zombie counting as ended; False where that cannot be told."""
         if self.pid <= 0:
             return True
+        if self._is_parent:
+            return os.getppid() != self.pid
         if self._handle is not None:
             psutil = _psutil()
             try:
