@@ -6,8 +6,6 @@ DATASET holds `<patient>_frameNN.nii.gz`, `<patient>_frameNN_gt.nii.gz` (ACDC nu
 patient, split, ed_frame, es_frame. Prints Markdown: mean (SD) by structure, frame and region, `voxel` surfaces.
 """
 
-
-
 from __future__ import annotations
 
 import argparse

@@ -40,9 +40,11 @@ def processor_threads() -> int:
 
     `OMP_NUM_THREADS` is respected, as every numerical library does.
     """
-    import psutil
+    physical = os.cpu_count() or 1
+    if installed("psutil"):  # Slicer does not ship it; without it, hyper-threads count as cores
+        import psutil
 
-    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+        physical = psutil.cpu_count(logical=False) or physical
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else physical
     asked = os.environ.get("OMP_NUM_THREADS", "")
     limit = int(asked) if asked.isdigit() and int(asked) > 0 else physical
