@@ -7,6 +7,7 @@ import json
 import math
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import phantom
 import pytest
@@ -120,6 +121,13 @@ def test_a_structure_in_no_reference_is_flagged_and_warned_of_not_dropped(tmp_pa
     assert [warning.split(";")[0] for warning in warnings] == [
         f"{name} is in none of the references" for name in ("RV", "MYO")
     ]
+
+
+def test_the_summary_follows_its_published_schema_with_missing_structures_too(cohort, sample_case) -> None:
+    write_segmentation(only(phantom.heart()[1]), cohort / "references" / "case2_gt.nii.gz")
+    evaluate(cohort / "predictions", cohort / "references", cohort / "out", ACDC)
+    schema = json.loads((sample_case.parent / "evaluation.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(json.loads((cohort / "out" / "summary.json").read_text(encoding="utf-8")), schema)
 
 
 def test_only_the_structures_asked_for_are_compared(tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -139,8 +140,8 @@ def _cause(error: Exception) -> str:
         _, found, rest = line.partition("WeightsUnpickler error: ")
         if found:
             return rest.split(" was not an allowed")[0].strip().rstrip(".") or type(error).__name__
-    first = text.strip().splitlines()
-    return first[0][:160].rstrip(".") if first else type(error).__name__
+    found = re.search(r"(?:GLOBAL|class|global) \S+", text)
+    return found[0] if found else type(error).__name__
 
 
 def _read(content: Any, path: Path) -> Checkpoint:
