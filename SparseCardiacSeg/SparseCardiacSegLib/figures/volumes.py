@@ -59,7 +59,7 @@ def volumes_figure(
                 markersize=5,
                 label=f"{structure} {phase}",
             )
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, right.get_ylim()[1] * 1.15)  # room for the legend above the lines
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_xlabel("slice, counted from the base of its stack")
     right.set_ylabel(f"volume of the slice ({unit})")
