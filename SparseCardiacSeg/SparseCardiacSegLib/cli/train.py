@@ -7,9 +7,13 @@ import dataclasses
 import logging
 import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .console import progress_bar, say
+
+if TYPE_CHECKING:
+    from ..training.settings import TrainingSettings
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -54,7 +58,13 @@ def run(options: argparse.Namespace) -> None:
     dataset = f"Dataset101_Patients{options.patients}"
     training.set_environment(options.workspace)
     provenance = {"patients": patients, "seed": options.seed, "split": options.split, "slices": "all", "regions": "AMB"}
-    if not training.is_planned(dataset, options.workspace):
+    planned = training.planned_settings(dataset, options.workspace)
+    if planned is not None and planned != settings:
+        raise InputError(
+            f"{options.workspace} holds a training with other settings ({_differences(planned, settings)}); "
+            "repeat those to resume it, or choose another workspace"
+        )
+    if planned is None:
         raw_dataset.write_raw_dataset(volumes, options.workspace / "nnUNet_raw" / dataset, provenance)
         training.plan_and_preprocess(dataset, settings)
     with progress_bar("train") as progress:
@@ -76,3 +86,9 @@ def run(options: argparse.Namespace) -> None:
         }
         export_model(folder, options.out, options.name, card)
         say(f"finished model: {options.out}")
+
+
+def _differences(planned: TrainingSettings, asked: TrainingSettings) -> str:
+    """Names and values of the settings that differ."""
+    before, now = planned.as_dict(), asked.as_dict()
+    return ", ".join(f"{name} {before[name]}, not {now[name]}" for name in before if before[name] != now[name])

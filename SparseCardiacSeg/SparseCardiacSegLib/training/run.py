@@ -21,9 +21,13 @@ def set_environment(workspace: Path) -> None:
     os.environ.setdefault("nnUNet_def_n_proc", "2")
 
 
-def is_planned(dataset: str, workspace: Path) -> bool:
-    """Whether `dataset` has been planned and preprocessed in `workspace` already."""
-    return (workspace / "nnUNet_preprocessed" / dataset / f"{PLANS_NAME}.json").is_file()
+def planned_settings(dataset: str, workspace: Path) -> TrainingSettings | None:
+    """The settings that `dataset` was planned with in `workspace`; None if it was not planned yet."""
+    plans = workspace / "nnUNet_preprocessed" / dataset / f"{PLANS_NAME}.json"
+    if not plans.is_file():
+        return None
+    content = json.loads(plans.read_text(encoding="utf-8"))
+    return TrainingSettings(**content["configurations"]["2d"]["training_settings"])
 
 
 def plan_and_preprocess(dataset: str, settings: TrainingSettings) -> None:
@@ -39,7 +43,7 @@ def plan_and_preprocess(dataset: str, settings: TrainingSettings) -> None:
 
 
 def train(dataset: str, workspace: Path, device: str, after_epoch: Callable[[int, int], None] | None = None) -> Path:
-    """Train fold `all` to the end, from the latest checkpoint if one is there.
+    """Train fold `all` to the end, from the latest checkpoint if one is there; a finished training is left alone.
 
     Args:
         dataset: `DatasetNNN_Name`, already planned and preprocessed.
@@ -50,6 +54,9 @@ def train(dataset: str, workspace: Path, device: str, after_epoch: Callable[[int
     Returns:
         The trained model folder (plans.json, dataset.json, fold_all/checkpoint_final.pth).
     """
+    folder = workspace / "nnUNet_results" / dataset / f"ShortScheduleTrainer__{PLANS_NAME}__2d"
+    if (folder / "fold_all" / "checkpoint_final.pth").is_file():
+        return folder
     import torch
 
     from .trainer import ShortScheduleTrainer
@@ -58,7 +65,6 @@ def train(dataset: str, workspace: Path, device: str, after_epoch: Callable[[int
     preprocessed = workspace / "nnUNet_preprocessed" / dataset
     plans = json.loads((preprocessed / f"{PLANS_NAME}.json").read_text(encoding="utf-8"))
     dataset_json = json.loads((preprocessed / "dataset.json").read_text(encoding="utf-8"))
-    folder = workspace / "nnUNet_results" / dataset / f"ShortScheduleTrainer__{PLANS_NAME}__2d"
     latest = folder / "fold_all" / "checkpoint_latest.pth"
     plans["continue_training"] = latest.is_file()
 
