@@ -27,7 +27,11 @@ def train(folder, *more):
     command = [sys.executable, "-m", "SparseCardiacSegLib", "train", str(folder / "data"), "--workspace"]
     command += [str(folder / "work"), "--out", str(folder / "model"), "--name", "tiny", "--patients", "2"]
     command += ["--epochs", "1", "--iterations", "1", "--batch-size", "2", "--no-bfloat16", *more]
-    environment = {**os.environ, "PYTHONPATH": str(LIBRARY)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(LIBRARY),
+        "nnUNet_n_proc_DA": "0",
+    }  # which nnU-Net's planner chokes on
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 

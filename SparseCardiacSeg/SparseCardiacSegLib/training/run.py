@@ -10,6 +10,7 @@ from pathlib import Path
 from .settings import TrainingSettings
 
 PLANS_NAME = "SmallPlans"
+_AUGMENTATION_PROCESSES = "nnUNet_n_proc_DA"
 
 
 def set_environment(workspace: Path) -> None:
@@ -17,7 +18,9 @@ def set_environment(workspace: Path) -> None:
     for name in ("raw", "preprocessed", "results"):
         (workspace / f"nnUNet_{name}").mkdir(parents=True, exist_ok=True)
         os.environ[f"nnUNet_{name}"] = str(workspace / f"nnUNet_{name}")
-    os.environ.setdefault("nnUNet_n_proc_DA", "1")
+    # 0 (augmentation in the training process) is legal there, but the planner makes it torch's thread count and fails.
+    if not os.environ.get(_AUGMENTATION_PROCESSES, "").strip("0"):
+        os.environ[_AUGMENTATION_PROCESSES] = "1"
     os.environ.setdefault("nnUNet_def_n_proc", "2")
 
 
