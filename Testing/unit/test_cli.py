@@ -148,6 +148,37 @@ def test_an_unknown_model_is_named(fails, sample_case, tmp_path):
     assert "no-such-model" in fails("segment", image, "--model", "no-such-model", "--out", tmp_path / "out")
 
 
+def test_a_scheme_without_the_models_structures_is_refused_before_any_work(fails, sample_case, tmp_path):
+    line = fails("segment", sample_case / "SC-HF-I-01_ED.nii.gz", "--scheme", "la", "--out", tmp_path / "out")
+    assert "RV" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_segment_writes_labels_on_the_images_grid_in_the_scheme_asked_for(sample_case, tmp_path):
+    image = sample_case / "SC-HF-I-01_ED.nii.gz"
+    arguments = ["segment", image, "--no-mirroring", "--scheme", "mnms", "--out", tmp_path / "out"]
+    assert main([str(argument) for argument in arguments]) == 0
+    written = nibabel.load(tmp_path / "out" / "SC-HF-I-01_ED_seg.nii.gz")
+    reference = np.asarray(nibabel.load(sample_case / "SC-HF-I-01_ED_gt.nii.gz").dataobj) == 3
+    labels = np.asarray(written.dataobj)
+    assert np.array_equal(written.affine, nibabel.load(image).affine)
+    assert (labels[reference] == 1).mean() > 0.8
+    assert (tmp_path / "out" / "SC-HF-I-01_ED.seg.nrrd").is_file()
+
+
+def test_a_cine_gives_a_cine_and_a_slicer_file_a_frame(sample_case, tmp_path):
+    frame = nibabel.load(sample_case / "SC-HF-I-01_ED.nii.gz")
+    cine = np.stack([np.asarray(frame.dataobj)[..., 3:5]] * 2, axis=-1)
+    nibabel.save(nibabel.Nifti1Image(cine, frame.affine), tmp_path / "cine.nii.gz")
+    arguments = ["segment", tmp_path / "cine.nii.gz", "--no-mirroring", "--out", tmp_path / "out"]
+    assert main([str(argument) for argument in arguments]) == 0
+    assert nibabel.load(tmp_path / "out" / "cine_seg.nii.gz").shape == cine.shape
+    assert {path.name for path in (tmp_path / "out").glob("*.seg.nrrd")} == {
+        "cine_frame00.seg.nrrd",
+        "cine_frame01.seg.nrrd",
+    }
+
+
 def test_two_images_of_one_name_would_overwrite_each_other(fails, sample_case, tmp_path):
     image = sample_case / "SC-HF-I-01_ED.nii.gz"
     assert "SC-HF-I-01_ED" in fails("segment", image, image, "--out", tmp_path / "out")

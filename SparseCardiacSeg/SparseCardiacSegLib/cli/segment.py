@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..progress import part_of
-from .console import add_model_options, add_scheme_option, progress_bar, say, warn
+from .console import add_model_options, progress_bar, say, warn
 
 if TYPE_CHECKING:
+    from ..anatomy import LabelScheme
+    from ..automatic.postprocess import PostprocessSettings
+    from ..automatic.predictor import PredictionSettings
     from ..segmentation import Segmentation
     from ..segmenter import SegmentResult
 
@@ -22,19 +25,20 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="NIfTI, NRRD, MHA or a DICOM folder")
     parser.add_argument("--out", type=Path, required=True, help="folder for <stem>_seg.nii.gz and <stem>.seg.nrrd")
     add_model_options(parser)
-    add_scheme_option(parser, "acdc")
+    parser.add_argument(
+        "--scheme", help="label numbers: acdc, mnms, la or all (default: acdc, where the model fits it)"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Segment every image; the output folder gets the files of all of them or of none."""
-    from ..anatomy import scheme_named
     from ..files import output_folder
     from ..io import file_stem, read_stack
     from ..segmenter import segment_stack
     from ..worker.client import WorkerClient
 
-    scheme = scheme_named(options.scheme)
+    scheme = output_scheme(options.model, options.scheme)
     stems = [file_stem(path) for path in options.images]
     repeated = {name for name in stems if stems.count(name) > 1}
     if repeated:
@@ -48,14 +52,35 @@ def run(options: argparse.Namespace) -> None:
         for number, (name, stack) in enumerate(zip(stems, stacks, strict=True)):
             share = part_of(progress, number / len(stacks), (number + 1) / len(stacks))
             result = segment_stack(client, stack, options.model, settings, postprocess, share)
-            write_result(result, folder, name, scheme_name=scheme.name)
+            write_result(result, folder, name, scheme)
             for warning in (*stack.meta.get("warnings", ()), *result.warnings):
                 warn(f"{name}: {warning}")
     for name in stems:
         say(f"{options.out / (name + '_seg.nii.gz')}")
 
 
-def model_settings(options: argparse.Namespace) -> tuple:
+def output_scheme(model: str, name: str | None) -> LabelScheme:
+    """The scheme to write: the one of that name, else the first of acdc, la and all that has the model's structures.
+
+    Raises:
+        InputError: there is no such model or scheme, or the scheme lacks a structure of the model.
+    """
+    from ..anatomy import ACDC, ALL, LEFT_ATRIUM, scheme_named
+    from ..automatic.catalogue import find_model
+
+    structures = set(find_model(model).scheme.numbers)
+    if name is None:
+        return next(scheme for scheme in (ACDC, LEFT_ATRIUM, ALL) if structures <= set(scheme.numbers))
+    scheme = scheme_named(name)
+    lacking = sorted(structures - set(scheme.numbers))
+    if lacking:
+        raise InputError(
+            f"scheme '{scheme.name}' has no number for {', '.join(lacking)}, which model '{model}' segments"
+        )
+    return scheme
+
+
+def model_settings(options: argparse.Namespace) -> tuple[PredictionSettings, PostprocessSettings | None]:
     """The prediction and post-processing settings that the options ask for."""
     from ..automatic.postprocess import PostprocessSettings
     from ..automatic.predictor import PredictionSettings
@@ -64,12 +89,10 @@ def model_settings(options: argparse.Namespace) -> tuple:
     return settings, None if options.no_postprocess else PostprocessSettings()
 
 
-def write_result(result: SegmentResult, folder: Path, name: str, scheme_name: str) -> None:
+def write_result(result: SegmentResult, folder: Path, name: str, scheme: LabelScheme) -> None:
     """Write the labels, Slicer's segmentation file (one a frame of a cine) and the raw labels if they differ."""
-    from ..anatomy import scheme_named
     from ..io import write_segmentation
 
-    scheme = scheme_named(scheme_name)
     segmentation = result.segmentation.in_scheme(scheme)
     write_segmentation(segmentation, folder / f"{name}_seg.nii.gz")
     for path, frame in slicer_files(segmentation, name):

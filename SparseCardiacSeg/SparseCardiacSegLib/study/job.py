@@ -18,7 +18,8 @@ from ..measures.curve import dice_curve
 from ..progress import Progress, no_progress, part_of
 from ..regions import label_regions
 from ..segmentation import Segmentation
-from ..segmenter import segment_stack
+from ..segmenter import SegmentResult, segment_stack
+from ..stack import Stack
 from ..worker.client import WorkerClient
 from .results import PhaseResult, StudyResult, sha256
 from .study import Study
@@ -119,7 +120,7 @@ def _model_record(model: str) -> dict[str, Any]:
 
 
 def _measure_phase(
-    case: str, phase: str, image_path: Path, stack: Any, found: Any, reference_path: Path | None
+    case: str, phase: str, image_path: Path, stack: Stack, found: SegmentResult, reference_path: Path | None
 ) -> PhaseResult:
     """Regions, surfaces and, where there is a reference, metrics of one segmented phase."""
     from ..meshes import surfaces
