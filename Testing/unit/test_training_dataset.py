@@ -60,6 +60,12 @@ def test_asking_for_too_many_patients_says_how_many_there_are(dataset):
         draw_patients(dataset / "cases.csv", 9, seed=0)
 
 
+def test_a_table_without_a_needed_column_is_refused_by_name(tmp_path):
+    (tmp_path / "cases.csv").write_text("patient,split\npatient000,train\n")
+    with pytest.raises(ValueError, match="lacks the column group"):
+        draw_patients(tmp_path / "cases.csv", 1, seed=0)
+
+
 def test_the_raw_dataset_has_nnunets_names_and_says_which_cases_it_holds(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("raw") / "Dataset101_Test"
     volumes = find_volumes(dataset, ["patient003"])

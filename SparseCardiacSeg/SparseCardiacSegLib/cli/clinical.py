@@ -19,7 +19,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--height", type=float, metavar="CM")
     parser.add_argument("--weight", type=float, metavar="KG")
     parser.add_argument("--out", type=Path, required=True, metavar="JSON")
-    add_scheme_option(parser, None)
+    add_scheme_option(parser)
     parser.set_defaults(run=run)
 
 

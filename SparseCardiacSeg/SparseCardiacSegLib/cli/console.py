@@ -48,10 +48,10 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-postprocess", action="store_true", help="keep the network's raw labels")
 
 
-def add_scheme_option(parser: argparse.ArgumentParser, default: str | None) -> None:
+def add_scheme_option(parser: argparse.ArgumentParser) -> None:
     """`--scheme`: which number stands for which structure in label files."""
-    told = f"(default: {default})" if default else "(default: told by the file, or guessed with a warning)"
-    parser.add_argument("--scheme", default=default, help=f"label numbers: acdc, mnms, la or all {told}")
+    told = "default: told by the file, or guessed with a warning"
+    parser.add_argument("--scheme", help=f"label numbers: acdc, mnms, la or all ({told})")
 
 
 def add_region_option(parser: argparse.ArgumentParser, flag: str, default: str) -> None:

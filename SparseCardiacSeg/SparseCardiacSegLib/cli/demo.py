@@ -40,4 +40,5 @@ def run(options: argparse.Namespace) -> None:
     say(f"LV: EDV {lv['edv_ml']:.0f} mL, ESV {lv['esv_ml']:.0f} mL, EF {lv['ef_pct']:.0f} %, mass {lv['mass_g']:.0f} g")
     say("LV Dice against the reference: " + ", ".join(f"{phase} {value:.3f}" for phase, value in dice.items()))
     say(f"report: {options.out / 'report.html'}")
-    say(f"study for 3D Slicer: {options.out / 'study.mrb'}")
+    if any(entry["path"] == "study.mrb" for entry in summary["files"]):
+        say(f"study for 3D Slicer: {options.out / 'study.mrb'}")

@@ -14,7 +14,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("prediction", type=Path, metavar="PREDICTION")
     parser.add_argument("reference", type=Path, metavar="REFERENCE")
     parser.add_argument("--out", type=Path, required=True, help="folder for metrics.csv and summary.json")
-    add_scheme_option(parser, None)
+    add_scheme_option(parser)
     parser.add_argument("--reference-scheme", help="label numbers of the references, where they differ")
     parser.add_argument("--structures", nargs="+", choices=("RV", "MYO", "LV", "LA"), help="default: all in both")
     add_region_option(parser, "--regions", "20/60/20")

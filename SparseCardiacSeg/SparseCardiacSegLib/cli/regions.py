@@ -14,7 +14,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("segmentation", type=Path, metavar="SEGMENTATION")
     parser.add_argument("--out", type=Path, required=True, metavar="CSV")
     add_region_option(parser, "--method", "20/60/20")
-    add_scheme_option(parser, None)
+    add_scheme_option(parser)
     parser.add_argument("--flip", action="store_true", help="take the other end of the stack as the base")
     parser.set_defaults(run=run)
 

@@ -14,7 +14,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("segmentation", type=Path, metavar="SEGMENTATION")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--format", default="stl", choices=("stl", "ply", "vtp"))
-    add_scheme_option(parser, None)
+    add_scheme_option(parser)
     parser.set_defaults(run=run)
 
 
