@@ -31,8 +31,8 @@ TEST_LIBRARIES = {
 }
 """The same with what Qt needs for the tests of the panel."""
 SIZES = {
-    "demo": "about 0.5 GB to download, 1.5 GB on disk, 2 minutes",
-    "test": "about 3 GB to download, 8 GB on disk, 5 minutes (PyTorch comes with its GPU libraries)",
+    "demo": "about 0.4 GB to download, 1.6 GB on disk, a minute or two",
+    "test": "about 3.4 GB to download, 7.6 GB on disk, 3 minutes or more (PyTorch comes with its GPU libraries)",
 }
 
 
