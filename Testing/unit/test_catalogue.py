@@ -139,6 +139,17 @@ def test_info_tells_what_a_user_asks(trained):
     assert json.dumps(info)
 
 
+def test_promptable_models_in_the_same_folder_are_left_to_their_own_catalogue(models, trained):
+    (models / "clicks-2").mkdir(parents=True)
+    (models / "clicks-2" / "card.json").write_text('{"kind": "promptable"}')
+    assert names() == ["embedded"]
+    with pytest.raises(InputError, match="no imported model"):
+        remove_model("clicks-2")
+    for name in ("clicks", "clicks-2"):
+        with pytest.raises(InputError, match="exists already"):
+            import_model(trained, name=name)
+
+
 def test_a_name_that_is_taken_or_impossible_is_refused(models, trained):
     import_model(trained)
     for name in (None, "embedded"):

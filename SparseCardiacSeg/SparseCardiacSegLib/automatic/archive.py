@@ -18,6 +18,7 @@ MAX_RATIO = 200
 
 _FREE_BYTES = 16 * 1024**2
 _BLOCK = 1024**2
+_WEB_PAGE = (b"<!doctype", b"<html", b"<head", b"<?xml")
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, ValueError, struct.error)
 """What Python's zipfile raises for a damaged archive."""
 
@@ -32,7 +33,7 @@ def unpack(path: Path, destination: Path) -> None:
         InputError: no zip file, damaged, encrypted, or an entry leads outside, is a link or is far too large.
     """
     entries = list_entries(path)
-    _check(entries, path)
+    check_entries(entries, path)
     destination.mkdir(parents=True)
     with zipfile.ZipFile(path) as archive:
         for entry in entries:
@@ -42,6 +43,26 @@ def unpack(path: Path, destination: Path) -> None:
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _copy(archive, entry, target, path)
+
+
+def check_start(path: Path, otherwise: str) -> None:
+    """Raise InputError unless the file begins as a zip file does.
+
+    Args:
+        path: the file.
+        otherwise: what it is called if it does not, such as `no checkpoint`.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(64)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    if not start:
+        raise InputError(f"{path} is empty")
+    if start.lstrip().lower().startswith(_WEB_PAGE):
+        raise InputError(f"{path} is a web page: what was downloaded is an error or login page, not the file")
+    if not start.startswith(b"PK\x03\x04"):
+        raise InputError(f"{path} is {otherwise}")
 
 
 def list_entries(path: Path) -> list[zipfile.ZipInfo]:
@@ -56,10 +77,10 @@ def list_entries(path: Path) -> list[zipfile.ZipInfo]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     except _DAMAGE as error:
-        raise InputError(f"{path} is damaged, cut short or no .zip archive") from error
+        raise InputError(f"{path} is damaged or cut short, or no zip archive") from error
 
 
-def _check(entries: list[zipfile.ZipInfo], path: Path) -> None:
+def check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
     """Refuse the archive if any entry is not a plain file or folder of a plausible size inside it."""
     if len(entries) > MAX_ENTRIES:
         raise InputError(f"{path} holds {len(entries)} entries; a model has a few. It was refused")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import shutil
-import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,10 +18,12 @@ from .checkpoint import load_checkpoint
 from .model_folder import CARD_NAME, ONNX_NAME, ModelFolder, open_model_folder
 from .packages import installed
 from .plans import read_json
+from .user_models import MODEL_NAME, delete_folder, plain_name, user_folder
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "Resources" / "Models"
-FOLDER_VARIABLE = "SPARSECARDIACSEG_MODELS"
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+PROMPTABLE_LIST = "promptable.json"
+PROMPTABLE = "promptable"
+"""The `kind` on the card of a model for prompting; those lie in the same folders and have a catalogue of their own."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +53,10 @@ class ModelEntry:
         """`embedded` or `imported`."""
         return "embedded" if self.embedded else "imported"
 
-
-def user_folder() -> Path:
-    """Where imported models are kept: `SPARSECARDIACSEG_MODELS`, else the platform's folder for application data."""
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "SparseCardiacSeg" / "models"
+    @property
+    def size(self) -> int:
+        """Of all files in its folder, in bytes."""
+        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
 
 
 def list_models(folder: Path | None = None) -> list[ModelEntry]:
@@ -79,7 +69,7 @@ def list_models(folder: Path | None = None) -> list[ModelEntry]:
     folder = folder or user_folder()
     taken = {entry.name for entry in entries}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.is_dir() and _NAME.fullmatch(path.name) and path.name not in taken:
+        if MODEL_NAME.fullmatch(path.name) and path.is_dir() and path.name not in taken and not is_promptable(path):
             entries.append(_imported_entry(path))
     return entries
 
@@ -157,7 +147,7 @@ def import_model(path: Path | str, name: str | None = None, folder: Path | None 
         elif path.is_file():
             raise InputError(f"{path} is neither a model folder nor a .zip of one")
         model = open_model_folder(source)
-        chosen = _free_name(name or _default_name(model, path, source), folder)
+        chosen = check_free_name(name or _default_name(model, path, source), folder)
         _check_contents(model)
         staged = work / "model"
         for file in _needed_files(model):
@@ -182,14 +172,17 @@ def remove_model(name: str, folder: Path | None = None) -> None:
     folder = folder or user_folder()
     if any(entry.name == name and entry.embedded for entry in list_models(folder)):
         raise InputError(f"model '{name}' came with the extension and cannot be removed")
-    if not _NAME.fullmatch(name) or not (folder / name).is_dir():
+    if not MODEL_NAME.fullmatch(name) or not (folder / name).is_dir() or is_promptable(folder / name):
         raise InputError(f"there is no imported model '{name}'")
-    doomed = folder / f".removed-{uuid.uuid4().hex[:8]}"
+    delete_folder(folder / name)
+
+
+def is_promptable(folder: Path) -> bool:
+    """Whether the card in `folder` says that the model is one for prompting."""
     try:
-        (folder / name).replace(doomed)
-        shutil.rmtree(doomed)
-    except OSError as error:
-        raise disk_error(folder / name, error) from error
+        return (folder / CARD_NAME).is_file() and read_json(folder / CARD_NAME).get("kind") == PROMPTABLE
+    except InputError:  # a card that cannot be read: the list of this catalogue shows the folder with its problem
+        return False
 
 
 def _embedded_models() -> list[ModelEntry]:
@@ -220,16 +213,28 @@ def _default_name(model: ModelFolder, path: Path, source: Path) -> str:
     """The card's name, else the archive's or folder's, in lower case with hyphens."""
     named = model.card.get("name")
     fallback = path.stem if source != path else model.path.name
-    text = named if isinstance(named, str) and named else fallback
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:64] or "model"
+    return plain_name(named if isinstance(named, str) and named else fallback)
 
 
-def _free_name(name: str, folder: Path) -> str:
-    """`name`, if it is allowed and not taken."""
-    if not _NAME.fullmatch(name):
+def check_free_name(name: str, folder: Path, own: str = "") -> str:
+    """`name`, if it is allowed and no model of either kind has it, embedded, imported or to be fetched.
+
+    Args:
+        name: what a model shall be called.
+        folder: the user's models.
+        own: the name under which the list of models to fetch knows this very model, if it does.
+
+    Raises:
+        InputError: it is no model name, or it is taken.
+    """
+    if not MODEL_NAME.fullmatch(name):
         raise InputError(f"'{name:.70}' is no model name: use lower-case letters, digits, '.', '_' and '-', up to 64")
-    if any(entry.name == name for entry in list_models(folder)) or (folder / name).exists():
+    embedded = {item["name"] for item in read_json(EMBEDDED / "models.json").get("models", [])}
+    if name in embedded or (folder / name).exists():
         raise InputError(f"a model '{name}' exists already; remove it first or give the new one another name")
+    listed = read_json(EMBEDDED / PROMPTABLE_LIST)["models"] if (EMBEDDED / PROMPTABLE_LIST).is_file() else []
+    if name != own and any(item["name"] == name for item in listed):
+        raise InputError(f"'{name}' is the name of a published model that this is not; give it another name")
     return name
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
-from .archive import list_entries
+from .archive import check_start, list_entries
 from .packages import require
 
 if TYPE_CHECKING:
@@ -92,11 +92,25 @@ class Checkpoint:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint as nnU-Net v2 writes it, on the CPU.
 
-    torch's `weights_only` unpickler builds tensors and plain Python values and nothing else; numpy numbers in
-    the training log are decoded by this module.
-
     Raises:
         InputError: the file is missing, damaged, no nnU-Net checkpoint, or carries anything but data.
+    """
+    return _read(read_torch_file(path), path)
+
+
+def read_torch_file(path: Path, mapped: bool = False) -> Any:
+    """What `torch.save` wrote, on the CPU, as data.
+
+    torch's `weights_only` unpickler builds tensors and plain Python values and nothing else; numpy numbers (as in
+    nnU-Net's training log) are decoded by this module.
+
+    Args:
+        path: the file.
+        mapped: leave tensors on the disk until they are used, which spares reading those that are not needed; the
+            file must then not change while they live.
+
+    Raises:
+        InputError: the file is missing, damaged, not in torch's zip format, or carries anything but data.
     """
     require(("torch",), "torch", "reading a checkpoint")
     import torch
@@ -104,7 +118,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     _check_archive(path)
     try:
         with torch.serialization.safe_globals(_STAND_INS):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} was refused: it holds more than weights and plain values ({_cause(error)}); "
@@ -112,20 +126,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         ) from error
     except Exception as error:  # torch reports damage by many types: RuntimeError, EOFError, KeyError, struct.error
         raise InputError(f"{path} is damaged or no checkpoint ({_cause(error)})") from error
-    return _read(content, path)
 
 
 def _check_archive(path: Path) -> None:
     """Refuse what is not torch's own zip format, and archives that unfold to more than they weigh."""
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(4)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    if not start:
-        raise InputError(f"{path} is empty")
-    if start != b"PK\x03\x04":
-        raise InputError(f"{path} is no checkpoint in torch's zip format (nnU-Net v2 writes no other)")
+    check_start(path, "no checkpoint in torch's zip format")
     entries = list_entries(path)
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise InputError(f"{path} is compressed, which torch never writes; it was refused")
@@ -146,19 +151,11 @@ def _cause(error: Exception) -> str:
 
 def _read(content: Any, path: Path) -> Checkpoint:
     """Pick the parts that prediction needs out of the unpickled dictionary, checking each."""
-    import torch
-
     wanted = ("network_weights", "init_args", "trainer_name")
     if not isinstance(content, Mapping) or any(key not in content for key in wanted):
         raise InputError(f"{path} is no nnU-Net v2 checkpoint: it lacks {' or '.join(wanted)}")
     weights, arguments, trainer = (content[key] for key in wanted)
-    if not isinstance(weights, Mapping) or not weights:
-        raise InputError(f"{path} holds no network weights")
-    for name, value in weights.items():
-        if not isinstance(name, str) or type(value) not in (torch.Tensor, torch.nn.Parameter):
-            raise InputError(f"{path} holds something other than a tensor among its weights")
-        if value.layout != torch.strided or (value.is_floating_point() and not bool(torch.isfinite(value).all())):
-            raise InputError(f"{path} is unusable: weight '{name}' holds NaN or infinite values")
+    clean = check_weights(weights, path)
     configuration = arguments.get("configuration") if isinstance(arguments, Mapping) else None
     if not isinstance(configuration, str) or not isinstance(trainer, str):
         raise InputError(f"{path} does not say which configuration and trainer it belongs to")
@@ -167,6 +164,23 @@ def _read(content: Any, path: Path) -> Checkpoint:
         if not isinstance(axes, list | tuple) or not all(type(axis) is int and 0 <= axis <= 2 for axis in axes):
             raise InputError(f"{path} names impossible mirroring axes: {axes!r:.60}")
         axes = tuple(axes) or None
-    # DataParallel and torch.compile prefix every name; nnU-Net strips the first itself when it trains on.
-    clean = {name.removeprefix("module.").removeprefix("_orig_mod."): value for name, value in weights.items()}
     return Checkpoint(clean, configuration, trainer, axes)
+
+
+def check_weights(weights: Any, path: Path) -> dict[str, torch.Tensor]:
+    """Parameter name to tensor, without the prefixes of DataParallel and torch.compile.
+
+    Raises:
+        InputError: there are none, or one is no ordinary tensor or holds NaN or infinite values.
+    """
+    import torch
+
+    if not isinstance(weights, Mapping) or not weights:
+        raise InputError(f"{path} holds no network weights")
+    for name, value in weights.items():
+        if not isinstance(name, str) or type(value) not in (torch.Tensor, torch.nn.Parameter):
+            raise InputError(f"{path} holds something other than a tensor among its weights")
+        if value.layout != torch.strided or (value.is_floating_point() and not bool(torch.isfinite(value).all())):
+            raise InputError(f"{path} is unusable: weight '{name:.80}' holds NaN or infinite values")
+    # DataParallel and torch.compile prefix every name; nnU-Net strips the first itself when it trains on.
+    return {name.removeprefix("module.").removeprefix("_orig_mod."): value for name, value in weights.items()}

@@ -11,9 +11,37 @@ from .. import __version__
 from ..errors import InputError
 from ..progress import Cancelled
 from ..worker.events import WorkerError
-from . import clinical, demo, evaluate, models, regions, segment, surfaces, train
+from . import (
+    clinical,
+    demo,
+    evaluate,
+    evaluate_prompts,
+    finetune,
+    models,
+    prompt,
+    regions,
+    segment,
+    simulate_prompts,
+    surfaces,
+    train,
+    train_promptable,
+)
 
-COMMANDS = (demo, segment, evaluate, regions, clinical, surfaces, models, train)
+COMMANDS = (
+    demo,
+    segment,
+    prompt,
+    simulate_prompts,
+    evaluate,
+    evaluate_prompts,
+    regions,
+    clinical,
+    surfaces,
+    models,
+    train,
+    train_promptable,
+    finetune,
+)
 """Modules with `add_parser(subparsers)`, each of which sets `run` as its parser's default."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 _HOMES = {
     "contours": "montages",
+    "prompt_figure": "prompts",
     "montage": "montages",
     "difference_montage": "difference",
     "dice_curve_figure": "curves",

@@ -23,7 +23,9 @@ Reply = tuple[Mapping[str, Any], Arrays]
 
 def default_handlers() -> dict[str, Handler]:
     """What the worker of this extension can do, by command. Other rooms add theirs here."""
-    return {"ping": ping, "segment": segment, "postprocess": postprocess}
+    from .prompt_handlers import prompt_handlers
+
+    return {"ping": ping, "segment": segment, "postprocess": postprocess, **prompt_handlers()}
 
 
 def ping(params: Mapping[str, Any], arrays: Arrays, context: Context) -> Reply:

@@ -1,0 +1,70 @@
+"""`train-promptable DATASET --workspace DIR`: the small network behind the embedded SAM-style model."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from pathlib import Path
+
+from ..errors import InputError
+from .console import progress_bar, say
+
+INTENDED_USE = "Research on cardiac MR of adults. Not a medical device; every result must be checked by a reader."
+LICENCE = "CC BY-NC-SA 4.0 (that of the ACDC training data): non-commercial, share alike"
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "train-promptable", help="train the small promptable model; run it again to resume, or to export it"
+    )
+    parser.add_argument("dataset", type=Path, metavar="DATASET", help="<case>.nii.gz, <case>_gt.nii.gz and cases.csv")
+    parser.add_argument("--left-atrium", type=Path, metavar="DATASET", help="the same for left-atrium volumes")
+    parser.add_argument("--workspace", type=Path, required=True, help="folder for the state that resuming needs")
+    parser.add_argument("--out", type=Path, help="folder for the finished model")
+    parser.add_argument("--name", default="sax-prompt", help="name of the finished model (default: sax-prompt)")
+    parser.add_argument(
+        "--start-from", default="sax-acdc-24", help="2d nnU-Net that lends its stages (default: %(default)s)"
+    )
+    parser.add_argument("--split", default="train", help="value of cases.csv's split column (default: train)")
+    parser.add_argument("--scheme", default="acdc", help="label numbers of DATASET (default: acdc)")
+    parser.add_argument("--steps", type=int, help="training steps (default: 3900)")
+    parser.add_argument("--warm-up-steps", type=int, help="of these, steps of the encoder alone (default: 600)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read the slices, train or go on, export."""
+    from ..automatic.catalogue import find_model
+    from ..automatic.packages import require
+
+    require(("torch", "torchvision", "segment_anything"), "torch", "training a promptable model")
+    from ..training.promptable.fit import FitSettings, fit
+    from ..training.promptable.slices import read_slices
+
+    given = {"steps": options.steps, "warm_up_steps": options.warm_up_steps, "seed": options.seed}
+    settings = FitSettings(**{key: value for key, value in given.items() if value is not None})
+    if not 0 <= settings.warm_up_steps <= settings.steps:
+        raise InputError(f"{settings.warm_up_steps} warm-up steps do not fit into {settings.steps} steps")
+    slices = read_slices(options.dataset, options.split, options.scheme)
+    if options.left_atrium is not None:
+        slices += read_slices(options.left_atrium, options.split, "la", key="case")
+    start = find_model(options.start_from)
+    with progress_bar("train") as progress:
+        sam = fit(slices, options.workspace, settings, start.checkpoints[0], progress)
+    say(f"trained for {settings.steps} steps on {len(slices)} slices")
+    if options.out is None:
+        return
+    from ..training.promptable.export import export_promptable
+
+    card = {
+        "title": "Points and boxes on short-axis slices (50 patients)",
+        "view": "short-axis",
+        "licence": LICENCE,
+        "started_from": start.name,
+        "hardware": f"cpu, {platform.machine()}",
+        "intended_use": INTENDED_USE,
+    }
+    export_promptable(sam, options.out, options.name, settings, slices, card)
+    say(f"finished model: {options.out}")

@@ -1,0 +1,1 @@
+"""SAM prompting: points and boxes on slices become masks."""

@@ -1,0 +1,1 @@
+"""How good a promptable model is with prompts drawn from a reference."""
