@@ -13,11 +13,14 @@ from SparseCardiacSegLib.automatic.catalogue import find_model
 from SparseCardiacSegLib.errors import InputError
 from SparseCardiacSegLib.progress import Cancelled
 from SparseCardiacSegLib.prompting.architectures import build
+from SparseCardiacSegLib.prompting.catalogue import find_prompt_model
 from SparseCardiacSegLib.prompting.slice_geometry import EMBEDDING_CHANNELS, GRID, IMAGE_SIZE
+from SparseCardiacSegLib.prompting.weights import save_weights
 from SparseCardiacSegLib.training.promptable import augmentation, losses, sampling
-from SparseCardiacSegLib.training.promptable.fit import FitSettings, fit, start_from_unet
+from SparseCardiacSegLib.training.promptable.fit import FitSettings, fit
 from SparseCardiacSegLib.training.promptable.pairs import decode_pairs
 from SparseCardiacSegLib.training.promptable.slices import LabelledSlice, read_slices
+from SparseCardiacSegLib.training.promptable.start import start_from_model, start_from_unet
 
 
 def heart(rows: int = 120, cols: int = 100, patient: str = "p1") -> LabelledSlice:
@@ -68,6 +71,69 @@ def test_decoding_pairs_is_what_sams_own_decoder_gives_image_by_image(network, b
             assert torch.allclose(answers.masks[i, :1], single[0], atol=1e-4)
             assert torch.allclose(answers.masks[i, 1:], several[0], atol=1e-4)
             assert torch.allclose(answers.quality[i, :1], score[0], atol=1e-4)
+
+
+def test_a_window_of_an_embedding_is_decoded_as_in_its_place_in_the_whole(network):
+    """Positions and drawn prompts are those of the window; only what the window leaves out can make a difference."""
+    generator = torch.Generator().manual_seed(2)
+    origins = torch.tensor([[32, 64], [0, 96]])
+    points, signs = torch.tensor([[[100.0, 60.0]], [[150.0, 20.0]]]), torch.ones(2, 1, dtype=torch.long)
+    embeddings = torch.randn(2, EMBEDDING_CHANNELS, GRID, GRID, generator=generator)
+    windows = torch.stack(
+        [e[:, r // 4 : r // 4 + 40, c // 4 : c // 4 + 40] for e, (r, c) in zip(embeddings, origins, strict=True)]
+    )
+    seen = {}
+
+    def transformer(source, place, tokens):
+        seen.setdefault("source", []).append(source)
+        seen.setdefault("place", []).append(place)
+        return tokens, source.flatten(2).permute(0, 2, 1)
+
+    original, network.mask_decoder.transformer.forward = network.mask_decoder.transformer.forward, transformer
+    try:
+        with torch.no_grad():
+            decode_pairs(network, embeddings, points, signs, None)
+            answers = decode_pairs(network, windows, points, signs, None, origins)
+    finally:
+        network.mask_decoder.transformer.forward = original
+    assert answers.masks.shape == (2, 4, 160, 160)
+    for name in ("source", "place"):
+        whole, part = seen[name]
+        assert torch.equal(part[0], whole[0][:, 8:48, 16:56])
+        assert torch.equal(part[1], whole[1][:, 0:40, 24:64])
+
+
+def test_a_window_holds_the_heart_and_begins_at_a_cell():
+    rng = np.random.default_rng(0)
+    batch = augmentation.augmented_batch([heart(256, 256)] * 6, rng, size=160)
+    assert batch.images.shape == (6, 3, 160, 160)
+    assert batch.labels.shape == (6, 160, 160)
+    assert not (batch.origins % 4).any()
+    assert int(batch.origins.max()) <= 96
+    assert all((labels == ALL.numbers[Structure.LV]).any() for labels in batch.labels)
+    whole = augmentation.augmented_batch([heart()], rng)
+    assert whole.images.shape == (1, 3, IMAGE_SIZE, IMAGE_SIZE)
+    assert not whole.origins.any()
+
+
+def test_a_further_round_begins_with_the_weights_of_the_first(network, tmp_path: Path):
+    save_weights(tmp_path / "weights.npz", network.state_dict())
+    sam = build("slice-256")
+    start_from_model(sam, find_prompt_model(tmp_path / "weights.npz"))
+    assert all(torch.equal(a, b) for a, b in zip(sam.state_dict().values(), network.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"steps": 5, "warm_up_steps": 4, "frozen_steps": 2}, "do not fit into 5 steps"),
+        ({"window": 100}, "multiple of 32"),
+        ({"calm_steps": -1}, "not be negative"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(given, said):
+    with pytest.raises(InputError, match=said):
+        FitSettings(**given)
 
 
 def test_augmentation_moves_image_and_labels_together():
@@ -148,7 +214,9 @@ def test_stages_are_taken_over_from_the_embedded_unet():
 
 def test_a_training_that_was_stopped_goes_on_to_the_very_same_weights(tmp_path: Path):
     slices = [heart(patient="a"), heart(90, 130, patient="b")]
-    settings = FitSettings(warm_up_steps=1, frozen_steps=1, steps=4, batch=2, save_every=2, correction_share=0.5)
+    settings = FitSettings(
+        warm_up_steps=1, frozen_steps=1, steps=4, calm_steps=2, window=96, batch=2, save_every=2, correction_share=0.5
+    )
     whole = fit(slices, tmp_path / "whole", settings).state_dict()
 
     def stop(fraction: float, message: str) -> None:

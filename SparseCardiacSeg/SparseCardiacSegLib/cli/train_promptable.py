@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import platform
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import InputError
 from .console import progress_bar, say
+
+if TYPE_CHECKING:
+    from segment_anything.modeling import Sam
 
 INTENDED_USE = "Research on cardiac MR of adults. Not a medical device; every result must be checked by a reader."
 LICENCE = "CC BY-NC-SA 4.0 (that of the ACDC training data): non-commercial, share alike"
@@ -24,35 +28,39 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", type=Path, help="folder for the finished model")
     parser.add_argument("--name", default="sax-prompt", help="name of the finished model (default: sax-prompt)")
     parser.add_argument(
-        "--start-from", default="sax-acdc-24", help="2d nnU-Net that lends its stages (default: %(default)s)"
+        "--start-from",
+        default="sax-acdc-24",
+        help="2d nnU-Net that lends its stages, or promptable model (default: %(default)s)",
     )
     parser.add_argument("--split", default="train", help="value of cases.csv's split column (default: train)")
     parser.add_argument("--scheme", default="acdc", help="label numbers of DATASET (default: acdc)")
     parser.add_argument("--steps", type=int, help="training steps (default: 3900)")
     parser.add_argument("--warm-up-steps", type=int, help="of these, steps of the encoder alone (default: 600)")
+    parser.add_argument("--frozen-steps", type=int, help="steps after these of the decoder alone (default: 800)")
+    parser.add_argument("--calm-steps", type=int, help="last steps, on whole slices (default: 1500)")
+    parser.add_argument("--window", type=int, help="pixels of the windows before these, of 256 (default: 256)")
+    parser.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.0008)")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Read the slices, train or go on, export."""
-    from ..automatic.catalogue import find_model
     from ..automatic.packages import require
 
     require(("torch", "torchvision", "segment_anything"), "torch", "training a promptable model")
     from ..training.promptable.fit import FitSettings, fit
     from ..training.promptable.slices import read_slices
 
-    given = {"steps": options.steps, "warm_up_steps": options.warm_up_steps, "seed": options.seed}
-    settings = FitSettings(**{key: value for key, value in given.items() if value is not None})
-    if not 0 <= settings.warm_up_steps <= settings.steps:
-        raise InputError(f"{settings.warm_up_steps} warm-up steps do not fit into {settings.steps} steps")
+    names = ("steps", "warm_up_steps", "frozen_steps", "calm_steps", "window", "learning_rate", "seed")
+    given = {name: getattr(options, name) for name in names}
+    settings = FitSettings(**{name: value for name, value in given.items() if value is not None})
     slices = read_slices(options.dataset, options.split, options.scheme)
     if options.left_atrium is not None:
         slices += read_slices(options.left_atrium, options.split, "la", key="case")
-    start = find_model(options.start_from)
+    start = starting_point(options.start_from)
     with progress_bar("train") as progress:
-        sam = fit(slices, options.workspace, settings, start.checkpoints[0], progress)
+        sam = fit(slices, options.workspace, settings, start, progress)
     say(f"trained for {settings.steps} steps on {len(slices)} slices")
     if options.out is None:
         return
@@ -62,9 +70,26 @@ def run(options: argparse.Namespace) -> None:
         "title": "Points and boxes on short-axis slices (50 patients)",
         "view": "short-axis",
         "licence": LICENCE,
-        "started_from": start.name,
+        "started_from": options.start_from,
         "hardware": f"cpu, {platform.machine()}",
         "intended_use": INTENDED_USE,
     }
     export_promptable(sam, options.out, options.name, settings, slices, card)
     say(f"finished model: {options.out}")
+
+
+def starting_point(name: str) -> Callable[[Sam], object]:
+    """What copies the weights of the model called `name`, or in the folder `name`, into a new network.
+
+    Raises:
+        InputError: there is no such model, or it cannot be used.
+    """
+    from ..automatic.catalogue import find_model
+    from ..prompting.catalogue import find_prompt_model, holds_prompt_model, list_prompt_models
+    from ..training.promptable.start import start_from_model, start_from_unet
+
+    if any(entry.name == name for entry in list_prompt_models()) or holds_prompt_model(name):
+        model = find_prompt_model(name)
+        return lambda sam: start_from_model(sam, model)
+    checkpoint = find_model(name).checkpoints[0]
+    return lambda sam: start_from_unet(sam, checkpoint)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from ...prompting.slice_geometry import IMAGE_SIZE
+from ...prompting.slice_geometry import GRID, IMAGE_SIZE
 from .slices import LabelledSlice
 
 SHORT_AXIS_SCALE = (0.65, 1.9)
@@ -17,34 +18,56 @@ SHORT_AXIS_SCALE = (0.65, 1.9)
 LEFT_ATRIUM_SCALE = (0.3, 1.1)
 """The public left-atrium volumes are cropped to the atrium, which a full field of view would show smaller."""
 
+CELL = IMAGE_SIZE // GRID
+"""Side of a cell of the embedding, in encoder pixels: windows begin at cells."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Augmented slices, or windows of them.
+
+    Attributes:
+        images: (batch, 3, size, size), normalised as `Sam.preprocess` does.
+        labels: (batch, size, size) int64 in scheme `all`.
+        zooms: (batch,) encoder pixels per image pixel.
+        origins: (batch, 2) int64, row and col of each window's corner in the encoder's 256 x 256 pixels.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    zooms: torch.Tensor
+    origins: torch.Tensor
+
 
 def augmented_batch(
-    slices: list[LabelledSlice], rng: np.random.Generator, strength: float = 1.0
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Augment slices and bring them to the encoder's size.
+    slices: list[LabelledSlice], rng: np.random.Generator, strength: float = 1.0, size: int = IMAGE_SIZE
+) -> Batch:
+    """Augment slices and bring them to the encoder's size, or to windows of `size` pixels that hold the heart.
+
+    Windows are for training alone, which costs as much less as they are smaller.
 
     Args:
         slices: what to augment.
         rng: where chance comes from.
         strength: share of the slices that are also turned by any angle or zoomed far, of those that would be.
-
-    Returns:
-        images (batch, 3, 256, 256) normalised as `Sam.preprocess` does, labels (batch, 256, 256) int64 in scheme
-        `all`, and the zoom (batch,) in encoder pixels per image pixel.
+        size: side of a window; a multiple of 32, at most 256.
     """
     images, labels, zooms = [], [], []
     for item in slices:
-        image, label, zoom = _warped(item, rng, strength)
+        image, label, zoom = _warped(item, rng, strength, size)
         images.append(_recoloured(image, rng))
         labels.append(label)
         zooms.append(zoom)
     mean = torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)
     deviation = torch.tensor([58.395, 57.12, 57.375]).view(1, 3, 1, 1)
-    return (torch.stack(images) - mean) / deviation, torch.stack(labels), torch.tensor(zooms)
+    origins = CELL * rng.integers(0, (IMAGE_SIZE - size) // CELL + 1, (len(slices), 2))
+    return Batch(
+        (torch.stack(images) - mean) / deviation, torch.stack(labels), torch.tensor(zooms), torch.from_numpy(origins)
+    )
 
 
 def _warped(
-    item: LabelledSlice, rng: np.random.Generator, strength: float = 1.0
+    item: LabelledSlice, rng: np.random.Generator, strength: float = 1.0, size: int = IMAGE_SIZE
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
     """Rotate, mirror, scale and bend one slice into the encoder's frame; it stays centred near the heart."""
     rows, cols = item.image.shape
@@ -59,13 +82,13 @@ def _warped(
     # Where the encoder's centre looks: between the middle of the image and the labels, so that zooming keeps them in.
     inside = np.argwhere(item.labels > 0)
     centre = np.array([(rows - 1) / 2, (cols - 1) / 2])
-    pull = rng.uniform(0, 1) if zoom > base else 0.0
+    pull = 1.0 if size < IMAGE_SIZE else rng.uniform(0, 1) if zoom > base else 0.0
     centre = (1 - pull) * centre + pull * inside.mean(0) + rng.normal(0, 6, 2)
 
-    axis = (torch.arange(IMAGE_SIZE, dtype=torch.float32) - (IMAGE_SIZE - 1) / 2) / zoom
+    axis = (torch.arange(size, dtype=torch.float32) - (size - 1) / 2) / zoom
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     bend = torch.from_numpy(rng.normal(0, 1, (1, 2, 6, 6)).astype(np.float32)) * float(abs(rng.normal(0, 2.0)))
-    bend = functional.interpolate(bend, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bicubic", align_corners=True)[0]
+    bend = functional.interpolate(bend, size=(size, size), mode="bicubic", align_corners=True)[0]
     x, y = (x + bend[0]) * float(flips[0]) * stretch, (y + bend[1]) * float(flips[1]) / stretch
     sine, cosine = math.sin(angle), math.cos(angle)
     source_row = centre[0] + sine * x + cosine * y
@@ -80,7 +103,7 @@ def _warped(
 
 
 def _recoloured(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Contrast, brightness, gamma, shading, blur, low resolution and noise, each now and then; (3, 256, 256)."""
+    """Contrast, brightness, gamma, shading, blur, low resolution and noise, each now and then; (3, rows, cols)."""
     x = image / 255
     if rng.random() < 0.3:
         x = x.clamp(0, 1) ** math.exp(rng.normal(0, 0.35))
@@ -90,8 +113,8 @@ def _recoloured(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         shading = torch.from_numpy(rng.normal(0, 0.25, (1, 1, 3, 3)).astype(np.float32))
         x = x * torch.exp(functional.interpolate(shading, size=x.shape, mode="bicubic", align_corners=True)[0, 0])
     if rng.random() < 0.15:
-        size = int(IMAGE_SIZE * rng.uniform(0.4, 0.9))
-        small = functional.interpolate(x[None, None], size=(size, size), mode="area")
+        coarse = int(x.shape[0] * rng.uniform(0.4, 0.9))
+        small = functional.interpolate(x[None, None], size=(coarse, coarse), mode="area")
         x = functional.interpolate(small, size=x.shape, mode="bilinear", align_corners=False)[0, 0]
     if rng.random() < 0.25:
         x = x + torch.from_numpy(rng.normal(0, rng.uniform(0, 0.08), x.shape).astype(np.float32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,15 +13,15 @@ import torch
 from segment_anything.modeling import Sam
 from torch import nn
 
-from ...automatic.checkpoint import load_checkpoint
 from ...automatic.packages import processor_threads
+from ...errors import InputError
 from ...files import write_atomically
 from ...progress import Progress, no_progress
 from ...prompting.architectures import SLICE_256, build
 from ...prompting.slice_geometry import EMBEDDING_CHANNELS, GRID, IMAGE_SIZE
-from .augmentation import augmented_batch
+from .augmentation import Batch, augmented_batch
 from .losses import MULTIMASK_EVERY, label_loss, prompt_loss
-from .pairs import decode_pairs
+from .pairs import Answers, decode_pairs
 from .sampling import draw_correction, draw_kind, draw_prompt
 from .slices import LabelledSlice
 
@@ -36,7 +37,9 @@ class FitSettings:
     Attributes:
         warm_up_steps: steps of the encoder alone, under a plain segmentation head.
         frozen_steps: steps after these in which only the decoder learns.
-        calm_steps: the last steps, which see fewer far zooms and turns: the network ends on hearts as they come.
+        calm_steps: the last steps, which see whole slices and fewer far zooms and turns: the network ends on hearts as
+            they come.
+        window: side of the windows that all steps before these see, in encoder pixels; 256 for whole slices.
         steps: all steps.
         batch: slices a step.
         left_atrium_share: share of left-atrium slices in a batch.
@@ -50,6 +53,7 @@ class FitSettings:
     warm_up_steps: int = 600
     frozen_steps: int = 800
     calm_steps: int = 1500
+    window: int = IMAGE_SIZE
     steps: int = 3900
     batch: int = 8
     left_atrium_share: float = 0.2
@@ -58,6 +62,15 @@ class FitSettings:
     plain_weight: float = 0.3
     save_every: int = 100
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.warm_up_steps, self.frozen_steps, self.calm_steps) < 0 or self.batch < 1:
+            raise InputError("numbers of steps must not be negative, and a batch holds at least one slice")
+        if self.warm_up_steps + self.frozen_steps > self.steps:
+            begin = f"{self.warm_up_steps} warm-up and {self.frozen_steps} frozen steps"
+            raise InputError(f"{begin} do not fit into {self.steps} steps")
+        if self.window % 32 or not 64 <= self.window <= IMAGE_SIZE:
+            raise InputError(f"a window must be a multiple of 32 from 64 to {IMAGE_SIZE} pixels, not {self.window}")
 
 
 class PlainHeads(nn.Module):
@@ -77,37 +90,11 @@ class PlainHeads(nn.Module):
         return nn.functional.pixel_shuffle(self.embedded(embedding), IMAGE_SIZE // GRID)
 
 
-def start_from_unet(sam: Sam, checkpoint: Path) -> int:
-    """Copy the stages that `SliceEncoder` shares with a 2d nnU-Net of features 16-32-64-128-256-256.
-
-    Returns:
-        How many tensors were copied.
-    """
-    weights = load_checkpoint(checkpoint).weights
-    own = sam.image_encoder.state_dict()
-    pairs = {}
-    for i in range(len(sam.image_encoder.stages)):
-        pairs[f"stages.{i}"] = f"encoder.stages.{i}.0.convs"
-    for i in range(len(sam.image_encoder.merges)):
-        pairs[f"merges.{i}"] = f"decoder.stages.{i + 1}.convs"
-    copied = 0
-    for ours, theirs in pairs.items():
-        for index, (block, kind) in {0: (0, "conv"), 1: (0, "norm"), 3: (1, "conv"), 4: (1, "norm")}.items():
-            for part in ("weight", "bias"):
-                own[f"{ours}.{index}.{part}"].copy_(weights[f"{theirs}.{block}.{kind}.{part}"])
-                copied += 1
-    for i in range(len(sam.image_encoder.ups)):
-        for part in ("weight", "bias"):
-            own[f"ups.{i}.{part}"].copy_(weights[f"decoder.transpconvs.{i + 1}.{part}"])
-            copied += 1
-    return copied
-
-
 def fit(
     slices: list[LabelledSlice],
     out: Path,
     settings: FitSettings,
-    unet: Path | None = None,
+    start: Callable[[Sam], object] | None = None,
     progress: Progress = no_progress,
 ) -> Sam:
     """Train, or go on from `out/last.pt`; the averaged weights are returned.
@@ -116,14 +103,14 @@ def fit(
         slices: what to learn from.
         out: folder for `last.pt` (all that resuming needs) and `log.csv`.
         settings: how.
-        unet: checkpoint of a 2d nnU-Net to start the encoder from.
+        start: gives a new network its first weights, such as `start_from_unet`; they are random without.
         progress: called after every step; may raise `Cancelled`, which loses nothing older than `save_every` steps.
     """
     torch.set_num_threads(processor_threads())
     torch.manual_seed(settings.seed)
     sam, heads = build(SLICE_256), PlainHeads()
-    if unet is not None:
-        start_from_unet(sam, unet)
+    if start is not None:
+        start(sam)
     averaged = copy.deepcopy(sam)
     parameters = [*sam.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01, betas=(0.9, 0.99))
@@ -137,19 +124,19 @@ def fit(
         n_atrium = int(rng.binomial(settings.batch, settings.left_atrium_share)) if atrium else 0
         chosen = [atrium[i] for i in rng.integers(len(atrium), size=n_atrium)] if n_atrium else []
         chosen += [short_axis[i] for i in rng.integers(len(short_axis), size=settings.batch - n_atrium)]
-        strength = CALM_STRENGTH if step >= settings.steps - settings.calm_steps else 1.0
-        images, labels, zooms = augmented_batch(chosen, rng, strength)
+        calm = step >= settings.steps - settings.calm_steps
+        batch = augmented_batch(chosen, rng, *((CALM_STRENGTH, IMAGE_SIZE) if calm else (1.0, settings.window)))
         prompting = step >= settings.warm_up_steps
         frozen = prompting and step < settings.warm_up_steps + settings.frozen_steps
         with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(not frozen):
-            embeddings = sam.image_encoder(images)
+            embeddings = sam.image_encoder(batch.images)
         loss, prompted = torch.zeros(()), torch.zeros(())
         if not frozen:
             with torch.autocast("cpu", torch.bfloat16):
                 plain = heads(embeddings)
-            loss = label_loss(plain.float(), labels)
+            loss = label_loss(plain.float(), batch.labels)
         if prompting:
-            prompted, upscaled = _prompted_loss(sam, heads, embeddings, labels, zooms, settings, rng)
+            prompted, upscaled = _prompted_loss(sam, heads, embeddings, batch, settings, rng)
             loss = prompted + settings.plain_weight * (loss + upscaled)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -167,32 +154,39 @@ def _prompted_loss(
     sam: Sam,
     heads: PlainHeads,
     embeddings: torch.Tensor,
-    labels: torch.Tensor,
-    zooms: torch.Tensor,
+    batch: Batch,
     settings: FitSettings,
     rng: np.random.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss of one prompt on each slice, now and then with a correcting click, and that of the upscaled head."""
     kind = draw_kind(rng)
-    drawn = [draw_prompt(label, float(zoom), kind, rng) for label, zoom in zip(labels.numpy(), zooms, strict=True)]
+    pairs = zip(batch.labels.numpy(), batch.zooms, strict=True)
+    drawn = [draw_prompt(label, float(zoom), kind, rng) for label, zoom in pairs]
     kept = [index for index, item in enumerate(drawn) if item is not None]
     masks, points, signs, corners = (np.stack(part) for part in zip(*(drawn[i] for i in kept), strict=True))
-    target, boxes = torch.from_numpy(masks), torch.from_numpy(corners) if kind.box else None
-    seen = embeddings[kept]
+    seen, origins = embeddings[kept], batch.origins[kept]
+    shift = origins.flip(1).float()  # prompts are drawn in the window, as (x, y)
+    boxes = torch.from_numpy(corners) + shift.repeat(1, 2) if kind.box else None
+
+    def decode() -> Answers:
+        return decode_pairs(
+            sam, seen, torch.from_numpy(points) + shift[:, None], torch.from_numpy(signs), boxes, origins
+        )
+
     with torch.autocast("cpu", torch.bfloat16):
         if rng.random() < settings.correction_share:
             with torch.no_grad():
-                first = decode_pairs(sam, seen, torch.from_numpy(points), torch.from_numpy(signs), boxes)
-            answers = (first.masks[:, 0] > 0).numpy()
+                answers = (decode().masks[:, 0] > 0).numpy()
             clicks = [draw_correction(mask, answer, rng) for mask, answer in zip(masks, answers, strict=True)]
             points = np.concatenate([points, np.stack([click[0] for click in clicks])[:, None]], 1)
             signs = np.concatenate([signs, np.array([[click[1]] for click in clicks])], 1)
-        answer = decode_pairs(sam, seen, torch.from_numpy(points), torch.from_numpy(signs), boxes)
+        answer = decode()
         plain = heads.upscaled(answer.upscaled)
+    target = torch.from_numpy(masks)
     several = rng.random() < 1 / MULTIMASK_EVERY
     logits = answer.masks if several else answer.masks[:, :1]
     loss = prompt_loss(logits.float(), answer.quality.float(), target, several)
-    return loss, label_loss(plain.float(), labels[kept])
+    return loss, label_loss(plain.float(), batch.labels[kept])
 
 
 def _schedule(step: int, settings: FitSettings) -> float:
