@@ -13,8 +13,19 @@ from .console import progress_bar, say
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
+TITLE = "Points and boxes on slices: RV, MYO, LV, LA"
 INTENDED_USE = "Research on cardiac MR of adults. Not a medical device; every result must be checked by a reader."
 LICENCE = "CC BY-NC-SA 4.0 (that of the ACDC training data): non-commercial, share alike"
+DATA = "ACDC (MICCAI 2017, University Hospital of Dijon): ED and ES, every slice with a structure"
+LEFT_ATRIUM_DATA = (
+    "left-atrium volumes of the 2018 Left Atrium Segmentation Challenge (University of Utah), whose data-use policy is "
+    "no open licence: nothing of them is distributed"
+)
+CITATION = (
+    "Bernard O, et al. Deep Learning Techniques for Automatic MRI Cardiac Multi-structures Segmentation and Diagnosis: "
+    "Is the Problem Solved? IEEE TMI 37(11):2514-2525, 2018; Xiong Z, et al. A global benchmark of algorithms for "
+    "segmenting the left atrium. Medical Image Analysis 67:101832, 2021; Kirillov A, et al. Segment Anything. ICCV, 2023"
+)
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -67,7 +78,9 @@ def run(options: argparse.Namespace) -> None:
     from ..training.promptable.export import export_promptable
 
     card = {
-        "title": "Points and boxes on short-axis slices (50 patients)",
+        "title": TITLE,
+        "data": f"{DATA}; {LEFT_ATRIUM_DATA}" if options.left_atrium is not None else DATA,
+        "citation": CITATION,
         "view": "short-axis",
         "licence": LICENCE,
         "started_from": options.start_from,

@@ -9,8 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...files import output_folder
 from ...prompting.architectures import SLICE_256
 from ...prompting.slice_geometry import IMAGE_SIZE
@@ -43,11 +41,10 @@ def export_promptable(
     """
     from ...prompting.onnx_export import export_prompt_model
 
-    state = {key: value.detach().cpu().numpy().astype(np.float16) for key, value in sam.state_dict().items()}
     atrium = [item for item in slices if item.is_left_atrium]
     short_axis = [item for item in slices if not item.is_left_atrium]
     with output_folder(out) as folder:
-        save_weights(folder / WEIGHTS_NAME, state)
+        save_weights(folder / WEIGHTS_NAME, sam.state_dict(), half=True)
         export_prompt_model(folder, sam)
         files = sorted(file for file in folder.iterdir() if file.is_file())
         content = {
