@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import argparse
 import platform
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .console import progress_bar, say
-
-if TYPE_CHECKING:
-    from segment_anything.modeling import Sam
 
 TITLE = "Points and boxes on slices: RV, MYO, LV, LA"
 INTENDED_USE = "Research on cardiac MR of adults. Not a medical device; every result must be checked by a reader."
@@ -24,7 +19,7 @@ LEFT_ATRIUM_DATA = (
 CITATION = (
     "Bernard O, et al. Deep Learning Techniques for Automatic MRI Cardiac Multi-structures Segmentation and Diagnosis: "
     "Is the Problem Solved? IEEE TMI 37(11):2514-2525, 2018; Xiong Z, et al. A global benchmark of algorithms for "
-    "segmenting the left atrium. Medical Image Analysis 67:101832, 2021; Kirillov A, et al. Segment Anything. ICCV, 2023"
+    "segmenting the left atrium. Medical Image Analysis 67:101832, 2021; Kirillov A, et al. Segment Anything. ICCV 2023"
 )
 
 
@@ -62,6 +57,7 @@ def run(options: argparse.Namespace) -> None:
     require(("torch", "torchvision", "segment_anything"), "torch", "training a promptable model")
     from ..training.promptable.fit import FitSettings, fit
     from ..training.promptable.slices import read_slices
+    from ..training.promptable.start import starting_point
 
     names = ("steps", "warm_up_steps", "frozen_steps", "calm_steps", "window", "learning_rate", "seed")
     given = {name: getattr(options, name) for name in names}
@@ -89,20 +85,3 @@ def run(options: argparse.Namespace) -> None:
     }
     export_promptable(sam, options.out, options.name, settings, slices, card)
     say(f"finished model: {options.out}")
-
-
-def starting_point(name: str) -> Callable[[Sam], object]:
-    """What copies the weights of the model called `name`, or in the folder `name`, into a new network.
-
-    Raises:
-        InputError: there is no such model, or it cannot be used.
-    """
-    from ..automatic.catalogue import find_model
-    from ..prompting.catalogue import find_prompt_model, holds_prompt_model, list_prompt_models
-    from ..training.promptable.start import start_from_model, start_from_unet
-
-    if any(entry.name == name for entry in list_prompt_models()) or holds_prompt_model(name):
-        model = find_prompt_model(name)
-        return lambda sam: start_from_model(sam, model)
-    checkpoint = find_model(name).checkpoints[0]
-    return lambda sam: start_from_unet(sam, checkpoint)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from segment_anything.modeling import Sam
 
+from ...automatic.catalogue import find_model
 from ...automatic.checkpoint import load_checkpoint
 from ...errors import InputError
 from ...prompting.architectures import SLICE_256
+from ...prompting.catalogue import find_prompt_model, holds_prompt_model, list_prompt_models
 from ...prompting.model import PromptModel
 from ...prompting.weights import load_sam
 
@@ -48,3 +51,16 @@ def start_from_model(sam: Sam, model: PromptModel) -> None:
     if model.architecture != SLICE_256:
         raise InputError(f"model '{model.name}' is of architecture {model.architecture}; {SLICE_256} is needed")
     sam.load_state_dict(load_sam(model).state_dict())
+
+
+def starting_point(name: str) -> Callable[[Sam], object]:
+    """What copies the weights of the model called `name`, or in the folder `name`, into a new network.
+
+    Raises:
+        InputError: there is no such model, or it cannot be used.
+    """
+    if any(entry.name == name for entry in list_prompt_models()) or holds_prompt_model(name):
+        model = find_prompt_model(name)
+        return lambda sam: start_from_model(sam, model)
+    checkpoint = find_model(name).checkpoints[0]
+    return lambda sam: start_from_unet(sam, checkpoint)
