@@ -8,20 +8,6 @@ from pathlib import Path
 
 from .console import progress_bar, say
 
-TITLE = "Points and boxes on slices: RV, MYO, LV, LA"
-INTENDED_USE = "Research on cardiac MR of adults. Not a medical device; every result must be checked by a reader."
-LICENCE = "CC BY-NC-SA 4.0 (that of the ACDC training data): non-commercial, share alike"
-DATA = "ACDC (MICCAI 2017, University Hospital of Dijon): ED and ES, every slice with a structure"
-LEFT_ATRIUM_DATA = (
-    "left-atrium volumes of the 2018 Left Atrium Segmentation Challenge (University of Utah), whose data-use policy is "
-    "no open licence: nothing of them is distributed"
-)
-CITATION = (
-    "Bernard O, et al. Deep Learning Techniques for Automatic MRI Cardiac Multi-structures Segmentation and Diagnosis: "
-    "Is the Problem Solved? IEEE TMI 37(11):2514-2525, 2018; Xiong Z, et al. A global benchmark of algorithms for "
-    "segmenting the left atrium. Medical Image Analysis 67:101832, 2021; Kirillov A, et al. Segment Anything. ICCV 2023"
-)
-
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Describe the command."""
@@ -29,7 +15,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "train-promptable", help="train the small promptable model; run it again to resume, or to export it"
     )
     parser.add_argument("dataset", type=Path, metavar="DATASET", help="<case>.nii.gz, <case>_gt.nii.gz and cases.csv")
-    parser.add_argument("--left-atrium", type=Path, metavar="DATASET", help="the same for left-atrium volumes")
     parser.add_argument("--workspace", type=Path, required=True, help="folder for the state that resuming needs")
     parser.add_argument("--out", type=Path, help="folder for the finished model")
     parser.add_argument("--name", default="sax-prompt", help="name of the finished model (default: sax-prompt)")
@@ -40,11 +25,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--split", default="train", help="value of cases.csv's split column (default: train)")
     parser.add_argument("--scheme", default="acdc", help="label numbers of DATASET (default: acdc)")
-    parser.add_argument("--steps", type=int, help="training steps (default: 3900)")
+    parser.add_argument("--steps", type=int, help="training steps (default: 9000)")
     parser.add_argument("--warm-up-steps", type=int, help="of these, steps of the encoder alone (default: 600)")
     parser.add_argument("--frozen-steps", type=int, help="steps after these of the decoder alone (default: 800)")
     parser.add_argument("--calm-steps", type=int, help="last steps, on whole slices (default: 1500)")
-    parser.add_argument("--window", type=int, help="pixels of the windows before these, of 256 (default: 256)")
+    parser.add_argument("--window", type=int, help="pixels of the windows before these, of 256 (default: 160)")
     parser.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.0008)")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=run)
@@ -53,6 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> None:
     """Read the slices, train or go on, export."""
     from ..automatic.packages import require
+    from ..automatic.plans import read_json
 
     require(("torch", "torchvision", "segment_anything"), "torch", "training a promptable model")
     from ..training.promptable.fit import FitSettings, fit
@@ -62,9 +48,8 @@ def run(options: argparse.Namespace) -> None:
     names = ("steps", "warm_up_steps", "frozen_steps", "calm_steps", "window", "learning_rate", "seed")
     given = {name: getattr(options, name) for name in names}
     settings = FitSettings(**{name: value for name, value in given.items() if value is not None})
+    card = {} if options.card is None else read_json(options.card)
     slices = read_slices(options.dataset, options.split, options.scheme)
-    if options.left_atrium is not None:
-        slices += read_slices(options.left_atrium, options.split, "la", key="case")
     start = starting_point(options.start_from)
     with progress_bar("train") as progress:
         sam = fit(slices, options.workspace, settings, start, progress)
@@ -73,15 +58,6 @@ def run(options: argparse.Namespace) -> None:
         return
     from ..training.promptable.export import export_promptable
 
-    card = {
-        "title": TITLE,
-        "data": f"{DATA}; {LEFT_ATRIUM_DATA}" if options.left_atrium is not None else DATA,
-        "citation": CITATION,
-        "view": "short-axis",
-        "licence": LICENCE,
-        "started_from": options.start_from,
-        "hardware": f"cpu, {platform.machine()}",
-        "intended_use": INTENDED_USE,
-    }
-    export_promptable(sam, options.out, options.name, settings, slices, card)
+    facts = {"hardware": f"cpu, {platform.machine()}", "started_from": options.start_from, **card}
+    export_promptable(sam, options.out, options.name, settings, slices, facts)
     say(f"finished model: {options.out}")

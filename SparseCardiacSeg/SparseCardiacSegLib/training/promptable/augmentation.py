@@ -15,7 +15,7 @@ from .slices import LabelledSlice
 SHORT_AXIS_SCALE = (0.65, 1.9)
 """Zoom about the usual 1.4 mm a pixel: a stack cropped to the heart is enlarged to the encoder's 256 pixels."""
 
-LEFT_ATRIUM_SCALE = (0.3, 1.1)
+LEFT_ATRIUM_SCALE = (0.35, 1.15)
 """The public left-atrium volumes are cropped to the atrium, which a full field of view would show smaller."""
 
 CELL = IMAGE_SIZE // GRID
@@ -73,7 +73,7 @@ def _warped(
     rows, cols = item.image.shape
     base = IMAGE_SIZE / max(rows, cols)
     low, high = LEFT_ATRIUM_SCALE if item.is_left_atrium else SHORT_AXIS_SCALE
-    wide = item.is_left_atrium or rng.random() < 0.5 * strength
+    wide = rng.random() < 0.5 * strength
     zoom = base * math.exp(rng.uniform(math.log(low), math.log(high)) if wide else rng.normal(0, 0.12))
     angle = rng.uniform(-math.pi, math.pi) if rng.random() < 0.5 * strength else rng.normal(0, 0.3)
     flips = rng.choice([-1.0, 1.0], 2)

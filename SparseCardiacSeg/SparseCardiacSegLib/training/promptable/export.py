@@ -9,6 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ...anatomy import ALL
 from ...files import output_folder
 from ...prompting.architectures import SLICE_256
 from ...prompting.slice_geometry import IMAGE_SIZE
@@ -41,8 +44,7 @@ def export_promptable(
     """
     from ...prompting.onnx_export import export_prompt_model
 
-    atrium = [item for item in slices if item.is_left_atrium]
-    short_axis = [item for item in slices if not item.is_left_atrium]
+    present = set(np.unique(np.concatenate([np.unique(item.labels) for item in slices])).tolist())
     with output_folder(out) as folder:
         save_weights(folder / WEIGHTS_NAME, sam.state_dict(), half=True)
         export_prompt_model(folder, sam)
@@ -52,15 +54,12 @@ def export_promptable(
             "name": name,
             "architecture": SLICE_256,
             "image_size": IMAGE_SIZE,
-            "structures": ["RV", "MYO", "LV", *(["LA"] if atrium else [])],
+            "structures": [str(structure) for structure, number in ALL.numbers.items() if number in present],
             "weights": WEIGHTS_NAME,
             "parameters": sum(parameter.numel() for parameter in sam.parameters()),
             "precision": "rounded to float16",
-            "patients": sorted({item.patient for item in short_axis}),
-            "slices": len(short_axis),
-            "regions": "AMB",
-            "left_atrium_cases": sorted({item.patient for item in atrium}),
-            "left_atrium_slices": len(atrium),
+            "patients": sorted({item.patient for item in slices}),
+            "slices": len(slices),
             "training": asdict(settings),
             "seed": settings.seed,
             **card,

@@ -42,7 +42,6 @@ class FitSettings:
         window: side of the windows that all steps before these see, in encoder pixels; 256 for whole slices.
         steps: all steps.
         batch: slices a step.
-        left_atrium_share: share of left-atrium slices in a batch.
         correction_share: share of steps with one more click at an error of the first answer.
         learning_rate: peak of the cosine schedule, for AdamW.
         plain_weight: weight of the two plain heads once prompts are trained.
@@ -53,10 +52,9 @@ class FitSettings:
     warm_up_steps: int = 600
     frozen_steps: int = 800
     calm_steps: int = 1500
-    window: int = IMAGE_SIZE
-    steps: int = 3900
+    window: int = 160
+    steps: int = 9000
     batch: int = 8
-    left_atrium_share: float = 0.2
     correction_share: float = 0.25
     learning_rate: float = 8e-4
     plain_weight: float = 0.3
@@ -115,15 +113,11 @@ def fit(
     parameters = [*sam.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.01, betas=(0.9, 0.99))
     first = _resume(out, sam, averaged, heads, optimiser)
-    short_axis = [item for item in slices if not item.is_left_atrium]
-    atrium = [item for item in slices if item.is_left_atrium]
     for step in range(first, settings.steps):
         rng = np.random.default_rng((settings.seed, step))
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * _schedule(step, settings)
-        n_atrium = int(rng.binomial(settings.batch, settings.left_atrium_share)) if atrium else 0
-        chosen = [atrium[i] for i in rng.integers(len(atrium), size=n_atrium)] if n_atrium else []
-        chosen += [short_axis[i] for i in rng.integers(len(short_axis), size=settings.batch - n_atrium)]
+        chosen = [slices[i] for i in rng.integers(len(slices), size=settings.batch)]
         calm = step >= settings.steps - settings.calm_steps
         batch = augmented_batch(chosen, rng, *((CALM_STRENGTH, IMAGE_SIZE) if calm else (1.0, settings.window)))
         prompting = step >= settings.warm_up_steps

@@ -37,14 +37,14 @@ class LabelledSlice:
         return bool((self.labels == ALL.numbers[Structure.LA]).any())
 
 
-def read_slices(folder: Path, split: str, scheme: str, key: str = "patient") -> list[LabelledSlice]:
+def read_slices(folder: Path, split: str, scheme: str) -> list[LabelledSlice]:
     """Every slice of `folder` that holds a target, of the patients whose `split` in `cases.csv` is as asked.
 
     Args:
-        folder: images `<case>*.nii.gz` with labels `<case>*_gt.nii.gz`, and a `cases.csv` with a column `split`.
+        folder: images `<case>*.nii.gz` with labels `<case>*_gt.nii.gz`, and a `cases.csv`
+            with a column `split` and one that names them, `patient` or `case`.
         split: `train` or `val`.
         scheme: label scheme of the files.
-        key: the column of `cases.csv` that names the case.
 
     Raises:
         InputError: a file is missing or cannot be read, or no case is of that split.
@@ -53,7 +53,11 @@ def read_slices(folder: Path, split: str, scheme: str, key: str = "patient") -> 
     if not table.is_file():
         raise InputError(f"{table} does not exist: it must list the cases and their split")
     with table.open(newline="", encoding="utf-8") as file:
-        cases = [row[key] for row in csv.DictReader(file) if row["split"] == split]
+        reader = csv.DictReader(file)
+        name = next((column for column in ("patient", "case") if column in (reader.fieldnames or ())), None)
+        if name is None or "split" not in (reader.fieldnames or ()):
+            raise InputError(f"{table} needs a column 'split' and a column 'patient' or 'case'")
+        cases = [row[name] for row in reader if row["split"] == split]
     if not cases:
         raise InputError(f"{table} lists no case of split '{split}'")
     slices: list[LabelledSlice] = []
