@@ -249,3 +249,22 @@ def test_a_missing_package_is_named_with_what_brings_it(tmp_path, monkeypatch):
     )
     with pytest.raises(InputError, match=r"'some-model' .* 'segment_anything'.*sparsecardiacseg\[torch\]"):
         open_backend(folder_model(tmp_path / "m"), "cpu", "torch")
+
+
+class StrayBackend(DiscBackend):
+    """Also finds two pixels in a corner that nobody asked for."""
+
+    def decode(self, embedding, points, signs, box):
+        decoded = super().decode(embedding, points, signs, box)
+        decoded.logits[0, :2] = 5.0
+        return decoded
+
+
+def test_small_pieces_that_nobody_clicked_are_left_out_unless_wanted():
+    store = EmbeddingStore(StrayBackend(), None)
+    given = [prompt(LV, (20, 20))]
+    without = predict_prompts(store, IMAGE, given).masks[LV]
+    kept = predict_prompts(store, IMAGE, given, PromptOptions(drop_islands=False)).masks[LV]
+    assert not without[0, :2].any()
+    assert kept[0, :2].all()
+    np.testing.assert_array_equal(without[1:], kept[1:])

@@ -41,6 +41,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         action="store_true",
         help="do not take the points in one structure as points outside the others",
     )
+    parser.add_argument(
+        "--keep-islands", action="store_true", help="keep small pieces of a mask that hold no point of its prompt"
+    )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache of encoded slices")
     parser.add_argument(
         "--everything", action="store_true", help="no prompts: number every mask that the model finds, to compare"
@@ -105,6 +108,7 @@ def _check_options(options: argparse.Namespace) -> None:
         useless = [f"--{name}" for name in given if getattr(options, name) is not None]
         useless += ["--picture"] if options.picture is not None else []
         useless += ["--no-shared-negatives"] if options.no_shared_negatives else []
+        useless += ["--keep-islands"] if options.keep_islands else []
         useless += ["--backend onnx"] if options.backend == "onnx" else []
         if useless:
             raise InputError(f"{', '.join(useless)} cannot be used with --everything")
@@ -130,7 +134,9 @@ def _prompt(options: argparse.Namespace, stack: Stack, settings: PromptSettings)
         raise InputError(f"{options.prompts} holds no prompts")
     scheme = None if options.scheme is None else scheme_named(options.scheme)
     given = {name: getattr(options, name) for name in ("myocardium", "overlap") if getattr(options, name) is not None}
-    prompt_options = PromptOptions(shared_negatives=not options.no_shared_negatives, **given)
+    prompt_options = PromptOptions(
+        shared_negatives=not options.no_shared_negatives, drop_islands=not options.keep_islands, **given
+    )
     with WorkerClient() as client, progress_bar("prompt") as progress:
         result = prompt_stack(client, stack, prompts, options.model, prompt_options, settings, scheme, progress)
     picture = None if options.picture is None else _picture(options, stack, prompts, result.segmentation)

@@ -16,6 +16,7 @@ from .backend import Decoded, Embedding, PromptBackend
 from .combine import OVERLAP_RULES, Overlap, without_overlap
 from .devices import check_device, has_gpu
 from .embedding_store import EmbeddingStore, Origin
+from .islands import without_islands
 from .prompts import Point, Prompt, with_shared_negatives
 from .slice_check import check_slice
 
@@ -36,6 +37,7 @@ class PromptOptions:
         myocardium: `ring` prompts the ring itself. `difference` prompts the epicardium, the outer border, and takes
             the cavity out; it needs a prompt for the cavity, and is `ring` on slices without one.
         overlap: `order` or `score`, see `combine.without_overlap`.
+        drop_islands: leave out small pieces that nobody clicked, see `islands.without_islands`.
 
     Raises:
         InputError: a value is not one of these.
@@ -44,6 +46,7 @@ class PromptOptions:
     shared_negatives: bool = True
     myocardium: Myocardium = "ring"
     overlap: Overlap = "order"
+    drop_islands: bool = True
 
     def __post_init__(self) -> None:
         if self.myocardium not in MYOCARDIUM_MODES:
@@ -122,6 +125,9 @@ def predict_prompts(
     scores = {structure: result.score for structure, result in decoded.items()}
     if _by_difference(decoded, options):
         masks[Structure.MYO] &= ~masks[Structure.LV]
+    if options.drop_islands:
+        points = {prompt.structure: prompt.positive for prompt in prompts}
+        masks = {structure: without_islands(mask, points[structure]) for structure, mask in masks.items()}
     masks = without_overlap(masks, scores, options.overlap)
     return SlicePrediction(masks, scores, encoded - started, time.perf_counter() - encoded, origin)
 

@@ -245,8 +245,9 @@ def _options(value: Any) -> PromptOptions:
     known = {item.name for item in fields(PromptOptions)}
     if not isinstance(given, Mapping) or not set(given) <= known:
         raise InputError(f"the options of a prompt must be among {', '.join(sorted(known))}, not {value}")
-    if not isinstance(given.get("shared_negatives", True), bool):
-        raise InputError(f"shared_negatives must be true or false, not {given['shared_negatives']}")
+    for name in ("shared_negatives", "drop_islands"):
+        if not isinstance(given.get(name, True), bool):
+            raise InputError(f"{name} must be true or false, not {given[name]}")
     return PromptOptions(**given)
 
 
