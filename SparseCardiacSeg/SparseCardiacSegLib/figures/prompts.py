@@ -32,7 +32,7 @@ from .prompt_legend import (
     legend_lines,
 )
 from .style import DARK, new_figure, png_bytes, structure_colour
-from .tiles import Tiles, make_tiles
+from .tiles import Tiles, make_tiles, show_tile
 
 MOST_SLICES = 3
 """Drawn unless the caller chooses, evenly spread over those with prompts."""
@@ -180,17 +180,7 @@ def _grid(tiles: Tiles, names: Sequence[str], title: str, legend: Sequence[Entry
         for column, name in enumerate(names):
             x = (_GAP + column * (width + _GAP)) / WIDTH
             axes = figure.add_axes((x, y, width / WIDTH, height / total))
-            axes.imshow(
-                tiles.image[place],
-                cmap="gray",
-                vmin=tiles.window[0],
-                vmax=tiles.window[1],
-                extent=tiles.extent,
-                interpolation="bilinear",
-                aspect="auto",
-            )
-            axes.set_axis_off()
-            axes.set(xlim=(left, right), ylim=(bottom, top))
+            show_tile(axes, tiles, place)
             rows[-1].append(axes)
             if place == 0:
                 figure.text(x + 4 / WIDTH, 1 - (head - _HEADER / 2) / total, name, fontsize=12, **white)

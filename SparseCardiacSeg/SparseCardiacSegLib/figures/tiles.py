@@ -147,17 +147,7 @@ def tile_figure(tiles: Tiles, title: str, regions: SliceRegions | None) -> tuple
         x = _GAP + column * (tile_width + _GAP)
         y = HEADER + _GAP + row * (tile_height + _GAP)
         axes = figure.add_axes((x / WIDTH, 1 - (y + tile_height) / height, tile_width / WIDTH, tile_height / height))
-        axes.imshow(
-            tiles.image[place],
-            cmap="gray",
-            vmin=tiles.window[0],
-            vmax=tiles.window[1],
-            extent=tiles.extent,
-            interpolation="bilinear",
-            aspect="auto",
-        )
-        axes.set_axis_off()
-        axes.set(xlim=(left, right), ylim=(bottom, top))
+        show_tile(axes, tiles, place)
         _label(axes, index, regions, min(12.0, tile_width / 20))
         drawn.append(axes)
     _scale_bar(drawn[0], tiles)
@@ -167,6 +157,22 @@ def tile_figure(tiles: Tiles, title: str, regions: SliceRegions | None) -> tuple
         for letter, (x, y, across, along) in zip(tiles.letters, places, strict=True):
             _outlined(drawn[0], x, y, letter, ha=across, va=along, color="#cfd6df", fontsize=10)
     return figure, drawn
+
+
+def show_tile(axes: Axes, tiles: Tiles, place: int) -> None:
+    """Fill axes with the grey picture of one slice, in mm."""
+    left, right, bottom, top = tiles.extent
+    axes.imshow(
+        tiles.image[place],
+        cmap="gray",
+        vmin=tiles.window[0],
+        vmax=tiles.window[1],
+        extent=tiles.extent,
+        interpolation="bilinear",
+        aspect="auto",
+    )
+    axes.set_axis_off()
+    axes.set(xlim=(left, right), ylim=(bottom, top))
 
 
 def footer(figure: Figure, entries: Sequence[tuple[str, str, str]], note: str) -> None:

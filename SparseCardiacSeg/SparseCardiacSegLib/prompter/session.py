@@ -227,7 +227,7 @@ class PromptSession:
         self._ignored.add(number)
 
     def _go_on(self) -> list[PromptNews]:
-        """Encode the next slice where the worker has nothing else to do for this session."""
+        """Encode the next slice where no click or encoding is open."""
         if self._open or self._paused or (place := self._preparation.next()) is None:
             return []
         try:
