@@ -129,6 +129,7 @@ def test_a_further_round_begins_with_the_weights_of_the_first(network, tmp_path:
         ({"steps": 5, "warm_up_steps": 4, "frozen_steps": 2}, "do not fit into 5 steps"),
         ({"window": 100}, "multiple of 32"),
         ({"calm_steps": -1}, "not be negative"),
+        ({"whole_share": 1.5}, "between 0 and 1"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(given, said):

@@ -39,7 +39,9 @@ class FitSettings:
         frozen_steps: steps after these in which only the decoder learns.
         calm_steps: the last steps, which see whole slices and fewer far zooms and turns: the network ends on hearts as
             they come.
-        window: side of the windows that all steps before these see, in encoder pixels; 256 for whole slices.
+        window: side of the windows that steps before these see, in encoder pixels; 256 for whole slices.
+        whole_share: share of the steps before these that see whole slices all the same, over which instance
+            normalisation is another than over windows.
         steps: all steps.
         batch: slices a step.
         correction_share: share of steps with one more click at an error of the first answer.
@@ -53,6 +55,7 @@ class FitSettings:
     frozen_steps: int = 800
     calm_steps: int = 1500
     window: int = 160
+    whole_share: float = 0.25
     steps: int = 9000
     batch: int = 8
     correction_share: float = 0.25
@@ -67,6 +70,8 @@ class FitSettings:
         if self.warm_up_steps + self.frozen_steps > self.steps:
             begin = f"{self.warm_up_steps} warm-up and {self.frozen_steps} frozen steps"
             raise InputError(f"{begin} do not fit into {self.steps} steps")
+        if not 0 <= self.whole_share <= 1:
+            raise InputError(f"a share lies between 0 and 1, not at {self.whole_share:g}")
         if self.window % 32 or not 64 <= self.window <= IMAGE_SIZE:
             raise InputError(f"a window must be a multiple of 32 from 64 to {IMAGE_SIZE} pixels, not {self.window}")
 
@@ -119,7 +124,9 @@ def fit(
             group["lr"] = settings.learning_rate * _schedule(step, settings)
         chosen = [slices[i] for i in rng.integers(len(slices), size=settings.batch)]
         calm = step >= settings.steps - settings.calm_steps
-        batch = augmented_batch(chosen, rng, *((CALM_STRENGTH, IMAGE_SIZE) if calm else (1.0, settings.window)))
+        whole = calm or rng.random() < settings.whole_share
+        size = IMAGE_SIZE if whole else settings.window
+        batch = augmented_batch(chosen, rng, CALM_STRENGTH if calm else 1.0, size)
         prompting = step >= settings.warm_up_steps
         frozen = prompting and step < settings.warm_up_steps + settings.frozen_steps
         with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(not frozen):
