@@ -7,10 +7,10 @@ import threading
 import numpy as np
 import pytest
 from SparseCardiacSegLib.anatomy import Structure
+from SparseCardiacSegLib.automatic.devices import choose_device
 from SparseCardiacSegLib.errors import InputError
 from SparseCardiacSegLib.prompting.architectures import build
 from SparseCardiacSegLib.prompting.backend import Embedding, PromptBackend
-from SparseCardiacSegLib.prompting.devices import choose_device
 from SparseCardiacSegLib.prompting.embedding_cache import EmbeddingCache
 from SparseCardiacSegLib.prompting.embedding_store import EmbeddingStore
 from SparseCardiacSegLib.prompting.model import open_prompt_folder

@@ -15,6 +15,7 @@ from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 
 from ..errors import InputError
 from ..progress import Progress, no_progress, part_of
+from .devices import choose_device
 from .model_folder import ModelFolder
 from .network import load_network
 from .packages import processor_threads, quiet_nnunet
@@ -33,7 +34,7 @@ class TorchPredictor:
     def __init__(self, model: ModelFolder, settings: PredictionSettings | None = None) -> None:
         settings = settings or PredictionSettings()
         self.model = model
-        self.device = _choose_device(settings.device)
+        self.device = choose_device(settings.device)
         with quiet_nnunet():
             loaded = load_network(model)
             first = loaded.checkpoints[0]
@@ -151,17 +152,3 @@ class _ReportingPredictor(nnUNetPredictor):
             raise InputError("the network's output overflowed; the model does not suit this image")
         self._networks_done += 1
         return logits
-
-
-def _choose_device(asked: str) -> str:
-    """The torch device to use.
-
-    Raises:
-        InputError: the one asked for is not there.
-    """
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if asked == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if present[name])
-    if not present[asked]:
-        raise InputError(f"device '{asked}' is not available on this computer; choose 'auto' or 'cpu'")
-    return asked

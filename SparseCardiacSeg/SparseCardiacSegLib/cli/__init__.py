@@ -75,6 +75,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"sparsecardiacseg: error: {error}\n")
         return 1
     except (Cancelled, KeyboardInterrupt):
-        sys.stderr.write("sparsecardiacseg: stopped; nothing was written\n")
+        sys.stderr.write("sparsecardiacseg: stopped; no result was written\n")
         return 130
     return 0

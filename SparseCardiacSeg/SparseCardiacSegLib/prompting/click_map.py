@@ -12,7 +12,10 @@ POINT_RADIUS = 3.0
 
 POSITIVE, NEGATIVE, INSIDE_BOX = 1.0, -1.0, 0.3
 FINEST_SCALE, COARSEST_SCALE = 6.0, 0.5
-"""Scales of the positional encoding: SAM's single one (1.0) cannot tell a wall of 6 pixels from the cavity."""
+"""Scales of the positional encoding, finer and coarser than SAM's single one (1.0, a kernel of about 20 pixels).
+
+Meant for walls of 6 pixels; by itself it brought nothing measurable in the first 150 steps.
+"""
 
 
 def draw_prompts(
@@ -48,10 +51,10 @@ def draw_prompts(
 class ClickMapPromptEncoder(PromptEncoder):
     """SAM's prompt encoder, which is also shown its points and boxes as a drawing where no mask is given.
 
-    SAM learns from millions of images where a token of two numbers lies. With a thousand slices that takes too long
-    (mean Dice of the answers while learning, after 350 steps on frozen embeddings: 0.44 from the tokens alone, 0.69
-    with the drawing), while a picture of the prompts is local from the start. The drawing enters through SAM's
-    `mask_downscaling`; nothing is added to the network, and `SamPredictor` is used as ever.
+    SAM learns from millions of images where a token of two numbers lies. With a thousand slices that took too long,
+    while a picture of the prompts is local from the start: in one trial of 350 steps on 480 frozen embeddings, the mean
+    Dice on the training prompts was 0.44 from the tokens alone and 0.69 with the drawing. The drawing enters through
+    SAM's `mask_downscaling`; no layer is added, and `SamPredictor` is used as ever.
     """
 
     def __init__(self, *arguments: object, **named: object) -> None:

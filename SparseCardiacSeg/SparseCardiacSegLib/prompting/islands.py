@@ -12,8 +12,9 @@ from .prompts import Point
 SMALLEST_SHARE = 0.1
 """Of the largest piece that was meant; a ring broken in two keeps both halves.
 
-On 12 held-out ACDC patients, two points and no box, this brought the mean Hausdorff distance within slices from 8.7
-to 5.9 mm and left the Dice as it was (0.881, 0.882).
+Chosen among three rules on 12 `val` patients of ACDC (two points, no box): the mean Hausdorff distance within slices
+went from 8.7 to 5.9 mm, the Dice from 0.881 to 0.882. On left-atrium slices, whose veins are pieces of their own, it
+costs 0.007 of Dice with the short-axis model.
 """
 
 _DIAGONALS_TOO = np.ones((3, 3), bool)

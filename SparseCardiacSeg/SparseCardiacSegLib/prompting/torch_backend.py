@@ -13,10 +13,10 @@ import torch
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 
+from ..automatic.devices import choose_device
 from ..automatic.packages import processor_threads
 from ..errors import InputError
 from .backend import EMBEDDING_TYPE, Decoded, Embedding
-from .devices import choose_device
 from .slice_check import check_slice
 
 
