@@ -31,6 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--calm-steps", type=int, help="last steps, on whole slices (default: 1500)")
     parser.add_argument("--window", type=int, help="pixels of the windows before these, of 256 (default: 160)")
     parser.add_argument("--learning-rate", type=float, help="peak learning rate (default: 0.0008)")
+    parser.add_argument("--card", type=Path, help="JSON with what else the model's card says: data, licence, citation")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=run)
 
