@@ -144,8 +144,10 @@ def test(arguments: list[str]) -> int:
         [str(scripts / f"ruff{suffix}"), "check", "."],
         [str(scripts / f"ruff{suffix}"), "format", "--check", "."],
         [str(scripts / f"lint-imports{suffix}")],
-        [str(python), "-m", "pytest", *(arguments or ["-q"])],
     ]
+    # The window tests have a process of their own: torch, imported after PySide6 and VTK, has crashed the interpreter.
+    for tests in [arguments] if arguments else [["-q", "--ignore=Testing/gui"], ["-q", "Testing/gui"]]:
+        steps.append([str(python), "-m", "pytest", *tests])
     for step in steps:
         say(" ".join([Path(step[0]).name, *step[1:]]))
         code = subprocess.run(step, cwd=ROOT).returncode

@@ -16,7 +16,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 
 class SparseCardiacSeg(ScriptedLoadableModule):
@@ -26,7 +25,7 @@ class SparseCardiacSeg(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("Sparse Cardiac Segmentation")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac")]
-        parent.dependencies = ["Segmentations", "Terminologies", "Volumes"]
+        parent.dependencies = ["Markups", "Segmentations", "Sequences", "Terminologies", "Volumes"]
         parent.contributors = ["SparseCardiacSeg contributors"]
         parent.helpText = _(
             "Segments the ventricles and the myocardium in short-axis cardiac MR: choose a volume and a model, "
@@ -42,74 +41,68 @@ class SparseCardiacSeg(ScriptedLoadableModule):
 
 
 def prepareApplication() -> None:
-    """Load the terminology and offer the sample case; more than once does no harm."""
-    from SparseCardiacSegLib.mrml.host import load_terminology
-    from SparseCardiacSegLib.panels.sample_data import register_samples
+    """Load the terminology, offer the sample case and the segment statistics; more than once does no harm."""
+    from SparseCardiacSegLib.panels import startup
 
-    load_terminology()
-    register_samples()
+    startup.prepareApplication()
 
 
-class SparseCardiacSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The module's panels, and the events of the application that concern them."""
+class SparseCardiacSegWidget(ScriptedLoadableModuleWidget):
+    """The module's panels."""
 
     def __init__(self, parent: Any = None) -> None:
-        # First: without a parent, the base class calls setup() at once.
-        VTKObservationMixin.__init__(self)
-        self.logic = self.segmentPanel = None
+        self.logic = self.workbench = None  # first: without a parent, the base class calls setup() at once
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
     def setup(self) -> None:
         """Make the panels, when the module is opened for the first time."""
-        from SparseCardiacSegLib.panels.segment_panel import SegmentPanel
+        from SparseCardiacSegLib.panels.study_session import StudySession
+        from SparseCardiacSegLib.panels.workbench import Workbench
 
         ScriptedLoadableModuleWidget.setup(self)
         prepareApplication()  # the module may have been added to a running application
         self.logic = SparseCardiacSegLogic()
-        widget = slicer.util.loadUI(self.resourcePath("UI/SegmentPanel.ui"))
-        self.layout.addWidget(widget)
-        self.segmentPanel = SegmentPanel(widget, self.logic)
-        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.EndCloseEvent, self.onSceneEndClose)
-        self.segmentPanel.connectParameterNode()  # a reload does not enter the module anew
+        session = StudySession(self.logic.getParameterNode, self.logic.workers)
+        self.workbench = Workbench(self.layout, self.resourcePath, session, self.isShown)
+
+    def isShown(self) -> bool:
+        """Whether the user is in the module; a widget outside the module panel does not know."""
+        return bool(getattr(self.parent, "isEntered", False))
 
     def cleanup(self) -> None:
         """The application closes, or the module is reloaded."""
-        self.removeObservers()
-        if self.segmentPanel is not None:
-            self.segmentPanel.cleanup()
-            self.logic.stopWorker()
-        self.segmentPanel = None
+        if self.workbench is not None:
+            self.workbench.cleanup()
+        self.workbench = None
 
     def enter(self) -> None:
         """The user opens the module."""
-        if self.segmentPanel is not None:
-            self.segmentPanel.enter()
+        if self.workbench is not None:
+            self.workbench.enter()
 
-    def onSceneStartClose(self, _caller: Any, _event: str) -> None:
-        """The nodes are about to go."""
-        self.segmentPanel.sceneIsClosing()
-
-    def onSceneEndClose(self, _caller: Any, _event: str) -> None:
-        """Start afresh, if the module is shown."""
-        if self.parent.isEntered:
-            self.segmentPanel.connectParameterNode()
+    def exit(self) -> None:
+        """The user goes to another module."""
+        if self.workbench:
+            self.workbench.exit()
 
     def onReload(self) -> None:
         """Reload the library too: Slicer itself reloads only this file."""
+        self.cleanup()  # while the library that made the panels is still the one that is imported
         for name in [name for name in sys.modules if name.split(".")[0] == "SparseCardiacSegLib"]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 
 
 class SparseCardiacSegLogic(ScriptedLoadableModuleLogic):
-    """What the panel does, for scripts: `SparseCardiacSegLogic().segment(volumeNode)`."""
+    """What the panels do, for scripts: `SparseCardiacSegLogic().segment(volumeNode)`."""
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         from SparseCardiacSegLib.panels.segment_logic import SegmentLogic
+        from SparseCardiacSegLib.panels.workers import Workers
 
-        self.segmentLogic = SegmentLogic()
+        self.workers = Workers()
+        self.segmentLogic = SegmentLogic(self.workers)
 
     def getParameterNode(self) -> Any:
         """The scene's parameter node, wrapped (see `panels/parameters.py`)."""
@@ -118,24 +111,31 @@ class SparseCardiacSegLogic(ScriptedLoadableModuleLogic):
         return SparseCardiacSegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
     def segment(self, volumeNode: Any, model: str = "", device: str = "auto", outputNode: Any = None) -> Any:
-        """Segment a volume, wait, and return the segmentation node."""
-        return self.segmentLogic.segment(volumeNode, model, device, outputNode, slicer.app.processEvents)
+        """Segment a volume (of a cine the frame shown), wait, and return the segmentation node."""
+        from SparseCardiacSegLib.panels.segment_logic import SegmentRequest
+
+        request = SegmentRequest(volumeNode, model, device, outputNode)
+        return self.segmentLogic.segment(request, slicer.app.processEvents)
 
     def startSegmentation(self, volumeNode: Any, model: str = "", device: str = "auto", outputNode: Any = None) -> Any:
         """Start to segment a volume; poll what is returned (a `panels.segment_run.SegmentRun`)."""
-        return self.segmentLogic.start(volumeNode, model, device, outputNode)
+        from SparseCardiacSegLib.panels.segment_logic import SegmentRequest
+
+        return self.segmentLogic.start(SegmentRequest(volumeNode, model, device, outputNode))
 
     def showIn3D(self, segmentationNode: Any, visible: bool) -> None:
         """Show or hide the surfaces of a segmentation."""
-        self.segmentLogic.show_in_3d(segmentationNode, visible)
+        from SparseCardiacSegLib.mrml.display import show_3d
+
+        show_3d(segmentationNode, visible)
 
     def stopWorker(self) -> None:
-        """End the worker process."""
-        self.segmentLogic.stop_worker()
+        """End the worker processes."""
+        self.workers.stop()
 
 
 class SparseCardiacSegTest(ScriptedLoadableModuleTest):
-    """The self-test of Reload and Test and of CTest; its steps are in `panels/self_test.py`."""
+    """The self-test of Reload and Test and of CTest; its steps are in `panels/self_test`."""
 
     def setUp(self) -> None:
         """Start from an empty scene."""

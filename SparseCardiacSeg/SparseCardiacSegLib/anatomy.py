@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy import ndimage
 
 from .errors import InputError
 
@@ -149,6 +148,8 @@ def guess_scheme(labels: np.ndarray, source: str = "the label volume") -> tuple[
 
 def _share_enclosed(labels: np.ndarray, number: int) -> float:
     """Share of the voxels of `number` that lie inside the ring of label 2, slice by slice."""
+    from scipy import ndimage  # slow to import, and the module must open at once
+
     stack = labels.reshape(-1, *labels.shape[-2:])
     enclosed = total = 0
     for labels_2d in stack:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from .anatomy import SHORT_AXIS, Structure
 from .errors import InputError
@@ -23,6 +23,14 @@ class Region(StrEnum):
     BASE = "base"
     MIDDLE = "middle"
     APEX = "apex"
+
+
+COLOURS: Mapping[Region, tuple[int, int, int]] = {
+    Region.BASE: (76, 201, 240),
+    Region.MIDDLE: (184, 192, 204),
+    Region.APEX: (244, 162, 97),
+}
+"""RGB, 0 to 255: one colour a region in tables, views and pictures, told apart with any colour vision and on black."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,12 @@ def base_to_apex(segmentation: Segmentation) -> BaseToApex:
     return BaseToApex(base_first, certain, f"{', '.join(evidence)}, so slice {base} is taken as the base end")
 
 
-def label_regions(segmentation: Segmentation, method: str = "20/60/20", base_first: bool | None = None) -> SliceRegions:
+def label_regions(
+    segmentation: Segmentation,
+    method: str = "20/60/20",
+    base_first: bool | None = None,
+    overrides: Mapping[int, Region | str | None] | None = None,
+) -> SliceRegions:
     """Assign slices to base, middle and apex.
 
     Methods (three different things under one name; figures by region compare only within one of them):
@@ -155,9 +168,11 @@ def label_regions(segmentation: Segmentation, method: str = "20/60/20", base_fir
         segmentation: labels of one frame.
         method: one of `METHODS`.
         base_first: whether slice 0 is nearest the base; None to find out (`base_to_apex`), with a warning if unsure.
+        overrides: regions that the user set by hand, by slice index; None takes a slice out.
 
     Raises:
-        InputError: unknown method, empty labels where the method needs them, or a labelled cine.
+        InputError: unknown method, empty labels where the method needs them, a labelled cine, or an override of a
+            slice or by a region that does not exist.
     """
     if method not in METHODS:
         raise InputError(f"unknown region method '{method}'; known are {', '.join(METHODS)}")
@@ -181,7 +196,10 @@ def label_regions(segmentation: Segmentation, method: str = "20/60/20", base_fir
     if absent:
         noun = "slice" if held.size == 1 else "slices"
         warnings.append(f"{held.size} {noun} are too few for method '{method}': no slice is {' or '.join(absent)}")
-    return SliceRegions(method, tuple(regions), base_first, tuple(warnings))
+    found_regions = SliceRegions(method, tuple(regions), base_first, tuple(warnings))
+    for index, region in (overrides or {}).items():
+        found_regions = found_regions.with_override(index, region)
+    return found_regions
 
 
 def write_regions(regions: SliceRegions, path: Path | str) -> None:
@@ -202,6 +220,8 @@ def full_ring(myocardium: np.ndarray, cavity: np.ndarray) -> bool:
 
     At least 95 % of the cavity must be enclosed, so that a stray cavity voxel outside does not open the ring.
     """
+    from scipy import ndimage  # slow to import, and the module must open at once
+
     if not myocardium.any() or not cavity.any():
         return False
     enclosed = ndimage.binary_fill_holes(myocardium) & ~myocardium

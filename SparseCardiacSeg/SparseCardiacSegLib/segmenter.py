@@ -137,11 +137,11 @@ class SegmentJob:
                     news.append(JobNews(JobState.FAILED, self._fraction, str(error), error=error))
         return news
 
-    def cancel(self, grace_s: float = 1.0) -> None:
-        """Ask for the end; `poll` reports CANCELLED, at the latest when `grace_s` is over. Does not wait."""
+    def cancel(self) -> None:
+        """Ask for the end; `poll` reports CANCELLED, at the latest after the client's time of grace. Does not wait."""
         if self._request is not None:
             self._cancelled = True
-            self._client.cancel(grace_s, self._request)
+            self._client.cancel(request=self._request)
 
     def abandon(self) -> None:
         """Cancel and wait for the end, about a second; `poll` then reports nothing."""

@@ -1,85 +1,125 @@
 """Qt as PythonQt shows it to Slicer's scripts, on top of PySide6: properties are attributes, signals go by signature.
 
-Strict on purpose: a name that a running Slicer does not show on a widget raises AttributeError here too (where the
-description of Slicer's widgets lies beside the checkout), and so does writing to something that is no property.
+A stand-in, and strict on purpose: a name that a running Slicer does not show on a widget raises AttributeError here
+too, so does writing to something that is no property; a signal that Slicer or Qt 6 does not know raises ValueError.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
+import inspect
 import sys
-from functools import lru_cache
-from pathlib import Path
+import traceback
+from collections.abc import Callable
 from typing import Any
 
-from PySide6 import QtCore, QtUiTools, QtWidgets
+import dialogs
+from PySide6 import QtCore, QtWidgets
+from slicer_api import EXTRA, Described, classes
 
-API_FILE = Path(__file__).resolve().parents[3] / "shared" / "slicer-api.json"
 if sys.version_info < (3, 12):
     # PySide6 6.12 gives a reference to None or True away at every call that returns one. Python 3.12 does not count
     # these; before, the interpreter dies after about 3700 calls, so more references are made than the tests can use up.
     for value in (None, True, False):
-        for _ in range(1_000_000):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
+        ctypes.c_ssize_t.from_address(id(value)).value += 3_000_000
 
-SLICER_UTIL_NAMES = {"name"}
-"""Names that slicer.util itself asks for; PythonQt gives objectName under this name."""
-
-
-@lru_cache(maxsize=1)
-def slicer_classes() -> dict[str, Any]:
-    """Widget classes of a running Slicer by class name; empty where the description is absent."""
-    if not API_FILE.is_file():
-        return {}
-    return {name.rsplit(".", 1)[-1]: value for name, value in json.loads(API_FILE.read_text())["classes"].items()}
+ALIASES = {"name": "objectName"}
+"""PythonQt gives objectName under the name `name` too; slicer.util asks for it."""
+slot_errors: list[str] = []
+"""Tracebacks of slots that failed. Qt and Slicer only print them, so the host makes the test fail at its end."""
 
 
 def wrap(value: Any) -> Any:
     """What PythonQt would hand to Python for a value that came from Qt."""
-    if isinstance(value, QtCore.QObject):
+    if isinstance(value, QtCore.QObject) or type(value).__name__ in EXTRA:
         return Wrapped(value)
     if isinstance(value, list | tuple):
-        return type(value)(wrap(item) for item in value)
+        return tuple(wrap(item) for item in value)
     return value
 
 
 def unwrap(value: Any) -> Any:
     """The PySide6 object behind a wrapped one."""
-    return object.__getattribute__(value, "_object") if isinstance(value, Wrapped) else value
+    if isinstance(value, Wrapped):
+        return object.__getattribute__(value, "_object")
+    if isinstance(value, list | tuple):
+        return [unwrap(item) for item in value]
+    if type(value).__module__ == "numpy" and not isinstance(value, float | str):
+        raise TypeError(f"PythonQt does not convert {type(value).__name__}: give {value!r} as a plain Python value")
+    return value
+
+
+def guarded(slot: Callable) -> Callable:
+    """A slot called with as many arguments as it takes, whose failure is kept."""
+    try:
+        kinds = [p.kind for p in inspect.signature(slot).parameters.values()]
+    except ValueError:
+        kinds = [inspect.Parameter.VAR_POSITIONAL]
+    takes = len([kind for kind in kinds if kind in (0, 1)])
+    limit = None if inspect.Parameter.VAR_POSITIONAL in kinds else takes
+
+    def call(*arguments: Any) -> None:
+        try:
+            slot(*(wrap(argument) for argument in arguments[:limit]))
+        except Exception:
+            slot_errors.append(traceback.format_exc())
+            traceback.print_exc()
+
+    return call
 
 
 class Wrapped:
-    """A QObject with PythonQt's manners."""
+    """A QObject, or one of Qt's values, with PythonQt's manners."""
 
-    def __init__(self, wrapped: QtCore.QObject) -> None:
+    def __init__(self, wrapped: Any) -> None:
         object.__setattr__(self, "_object", wrapped)
 
+    def _is_object(self) -> bool:
+        return isinstance(self._object, QtCore.QObject)
+
     def _class(self) -> str:
+        if not self._is_object():
+            return type(self._object).__name__
         return self._object.metaObject().className().rsplit("::", 1)[-1]
 
+    def _described(self) -> Described:
+        """The description of the nearest class that is described."""
+        if not self._is_object():
+            return classes()[type(self._object).__name__]
+        meta = self._object.metaObject()
+        while meta.className().rsplit("::", 1)[-1] not in classes():
+            meta = meta.superClass()
+        return classes()[meta.className().rsplit("::", 1)[-1]]
+
     def _check(self, name: str) -> None:
-        described = slicer_classes().get(self._class())
-        if described is not None and name not in SLICER_UTIL_NAMES and name not in described["python_names"]:
+        if name not in self._described().names:
             raise AttributeError(f"Slicer's {self._class()} has no '{name}'")
 
     def _property(self, name: str) -> QtCore.QMetaProperty | None:
+        if not self._is_object():
+            return None
+        # PythonQt takes the "is" off read-only flags such as `active`; PySide6 does so where Qt itself does.
         index = self._object.metaObject().indexOfProperty(name)
         return self._object.metaObject().property(index) if index >= 0 else None
 
     def __getattr__(self, name: str) -> Any:
-        if name == "name":
-            return self._object.objectName()
+        name = ALIASES.get(name, name)
         self._check(name)
-        if name == "className":
-            return self._class
-        if name == "connect":
-            return self._connect
-        if name == "disconnect":
-            return self._disconnect
+        if name in ("className", "connect", "disconnect"):
+            return {"className": self._class, "connect": self._connect, "disconnect": self._disconnect}[name]
+        if name in ("exec_", "exec") and isinstance(self._object, QtWidgets.QDialog | QtWidgets.QMenu):
+            return lambda *_: dialogs.current.ask(self._class(), str(self._object.property("text") or ""))
         if self._property(name) is not None:
             return wrap(self._object.property(name))
-        found = getattr(self._object, name)
+        found = getattr(self._object, name.removesuffix("_"), None)
+        if found is None and name.startswith("set") and self._property(name[3:4].lower() + name[4:]) is not None:
+            return lambda value: setattr(self, name[3:4].lower() + name[4:], value)
+        if found is None:
+            raise AttributeError(f"the stand-in for {self._class()} lacks '{name}': add it to Testing/gui")
+        if isinstance(found, QtCore.SignalInstance):
+            return BoundSignal(self, name)
+        if name in self._described().properties and callable(found):
+            return wrap(found())
         if not callable(found):
             return found
 
@@ -89,15 +129,24 @@ class Wrapped:
         return call
 
     def __setattr__(self, name: str, value: Any) -> None:
+        name = ALIASES.get(name, name)
         self._check(name)
-        described = self._property(name)
-        if described is None or not described.isWritable():
+        kind = self._described().properties.get(name)
+        if kind is None or kind.endswith("(read-only)"):
             raise AttributeError(f"'{name}' is no writable property of {self._class()}")
-        if not self._object.setProperty(name, unwrap(value)):
+        plain = unwrap(value)
+        if kind in ("bool", "int", "double") and not isinstance(plain, bool | int | float):
+            raise TypeError(f"{self._class()}.{name} is of type {kind} and does not take {value!r}")
+        if kind == "QString" and not isinstance(plain, str):
+            raise TypeError(f"{self._class()}.{name} is a text and does not take {value!r}")
+        if self._property(name) is None:
+            getattr(self._object, f"set{name[0].upper()}{name[1:]}")(plain)
+        elif not self._object.setProperty(name, bool(plain) if kind == "bool" else plain):
             raise TypeError(f"{self._class()}.{name} does not take {value!r}")
 
     def __eq__(self, other: object) -> bool:
-        return unwrap(self) is unwrap(other)
+        mine, theirs = self._object, unwrap(other)
+        return mine is theirs if self._is_object() else mine == theirs
 
     def __hash__(self) -> int:
         return hash(self._object)
@@ -105,72 +154,73 @@ class Wrapped:
     def __bool__(self) -> bool:
         return True
 
+    def __repr__(self) -> str:
+        label = self._object.objectName() if self._is_object() else str(self._object)
+        return f"{self._class()} ({label})"
+
     def _signal(self, signature: str) -> Any:
-        described = slicer_classes().get(self._class())
-        if described is not None and signature not in described["signals"]:
+        """The PySide6 signal of a signature that both Slicer's Qt 5 and Qt 6 know."""
+        if signature not in self._described().signals:
             raise ValueError(f"Slicer's {self._class()} has no signal {signature}")
-        name, arguments = signature.rstrip(")").split("(")
-        signal = getattr(self._object, name)
-        # PySide6 knows an overload by its argument type; MRML nodes travel as Python objects.
-        return signal[arguments] if arguments in ("bool", "int") and hasattr(signal, "__getitem__") else signal
+        name, _, arguments = signature.rstrip(")").partition("(")
+        signal = getattr(self._object, name, None)
+        if signal is None:
+            raise ValueError(f"the stand-in for {self._class()} lacks the signal {signature}: add it to Testing/gui")
+        meta = self._object.metaObject()
+        every = [meta.method(index) for index in range(meta.methodCount())]
+        overloads = [
+            [bytes(kind).decode() for kind in method.parameterTypes()]
+            for method in every
+            if method.methodType() == QtCore.QMetaMethod.MethodType.Signal and bytes(method.name()).decode() == name
+        ]
+        wanted = arguments.split(",") if arguments else []
+        if wanted in overloads:
+            return signal[",".join(wanted)] if wanted and len(overloads) > 1 else signal
+        # MRML nodes travel as Python objects, in the first overload of the stand-in.
+        if not wanted or ["PyObject"] * len(wanted) in overloads:
+            return signal
+        raise ValueError(f"{self._class()} has no signal {signature} in Qt 6")
 
     def _connect(self, signature: str, slot: Any) -> bool:
-        wants_none = signature.endswith("()")
-        calls = self._object.__dict__.setdefault("_pythonqt_slots", {})
+        if not callable(slot):
+            raise TypeError(f"{slot!r} cannot be called")
+        without = signature.endswith("()")
+        safe = guarded(slot)
 
         def call(*arguments: Any) -> None:
-            slot(*([] if wants_none else [wrap(argument) for argument in arguments]))
+            safe(*(() if without else arguments))
 
-        calls[(signature, slot)] = call
         self._signal(signature).connect(call)
+        self._object.__dict__.setdefault("_pythonqt_slots", []).append((signature, slot, call))
         return True
 
     def _disconnect(self, signature: str, slot: Any) -> bool:
-        self._signal(signature).disconnect(self._object.__dict__["_pythonqt_slots"].pop((signature, slot)))
+        kept = self._object.__dict__.get("_pythonqt_slots", [])
+        found = next((entry for entry in kept if entry[:2] == (signature, slot)), None)
+        signal = self._signal(signature)
+        if found is None:
+            return False
+        signal.disconnect(found[2])
+        kept.remove(found)
         return True
 
 
-def timer() -> Wrapped:
-    """qt.QTimer()."""
-    return Wrapped(QtCore.QTimer())
+class BoundSignal:
+    """A signal as an attribute: `button.clicked.connect(slot)`; the first signature of that name."""
 
+    def __init__(self, owner: Wrapped, name: str) -> None:
+        known = sorted(sig for sig in owner._described().signals if sig.split("(")[0] == name)
+        self._owner = owner
+        self._signature = max(known, key=len)
 
-class File:
-    """qt.QFile, as far as slicer.util.loadUI uses it."""
+    def connect(self, slot: Callable) -> bool:
+        """Connect a slot."""
+        return self._owner.connect(self._signature, slot)
 
-    ReadOnly = 1
+    def disconnect(self, slot: Callable) -> bool:
+        """Disconnect it."""
+        return self._owner.disconnect(self._signature, slot)
 
-    def __init__(self, path: str) -> None:
-        self.path = Path(path)
-
-    def exists(self) -> bool:
-        """Whether the file is there."""
-        return self.path.is_file()
-
-    def open(self, mode: int) -> bool:
-        """Pretend to open it: `UiLoader` reads the file itself."""
-        return mode == self.ReadOnly and self.exists()
-
-
-class UiLoader:
-    """qt.QUiLoader with the custom widgets of `mrml_widgets`, and the .ui file's own connections."""
-
-    def load(self, file: File) -> Wrapped:
-        """Build the widgets of a .ui file."""
-        import xml.etree.ElementTree as ElementTree
-
-        from mrml_widgets import CUSTOM_WIDGETS
-
-        loader = QtUiTools.QUiLoader()
-        for widget_class in CUSTOM_WIDGETS:
-            loader.registerCustomWidget(widget_class)
-        root = Wrapped(loader.load(str(file.path)))
-        for connection in ElementTree.parse(file.path).iter("connection"):
-            sender, signal, receiver, slot = (
-                connection.findtext(tag) for tag in ("sender", "signal", "receiver", "slot")
-            )
-            target = unwrap(root).findChild(QtWidgets.QWidget, receiver)
-            assert sender == root.name, f"{sender} is not the top widget"
-            assert target is not None, f"{receiver} does not exist"
-            root.connect(signal, getattr(Wrapped(target), slot.split("(")[0]))
-        return root
+    def __call__(self, *arguments: Any) -> None:
+        """PythonQt emits a signal that is called."""
+        self._owner._signal(self._signature).emit(*(unwrap(argument) for argument in arguments))

@@ -1,78 +1,40 @@
 """The parts of the Slicer application that the module file meets, around slicer-core's real MRML scene.
 
-Written from Slicer's documentation, with the same names and the same order of events as a running Slicer 5.10; what
-the module does not use is left out.
+A stand-in, not Slicer: windows are shown on Qt's "offscreen" platform only, views are not drawn. The module's code,
+its .ui files, the scene, the module logics, the layout, slice nodes and slice logics are real; `slicer.app`, `qt`,
+`ctk`, the qMRML widgets and `parameterNodeWrapper` are remade here with the same names and the same order of events as
+in Slicer 5.10, and they refuse every name that Slicer does not show to Python (`Testing/data/slicer_api.json`). What
+passes here has still to pass in Slicer itself; the self test and `Testing/slicer` are for that.
 """
 
 # ruff: noqa: N803 (Slicer's own names)
 
 from __future__ import annotations
 
-import enum
 import importlib
-import os
 import sys
-import typing
+import traceback
 import unittest
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import mrml_widgets
+import parameter_wrapper
 import pythonqt
+import qt_module
 import slicer
 import slicer.util
-import vtk
+from application import Application
 from PySide6 import QtWidgets
+from widget_parts import qMRMLWidget
 
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "SparseCardiacSeg"
 SHIMMED = ("qt", "ctk", "slicer.i18n", "slicer.ScriptedLoadableModule", "slicer.parameterNodeWrapper", "SampleData")
-
-
-class Signals:
-    """Something with `connect("name(types)", slot)`."""
-
-    def __init__(self) -> None:
-        self.slots: dict[str, list[Callable]] = {}
-
-    def connect(self, signature: str, slot: Callable) -> None:
-        """Remember a slot."""
-        self.slots.setdefault(signature, []).append(slot)
-
-    def disconnect(self, signature: str, slot: Callable) -> None:
-        """Forget it."""
-        self.slots[signature].remove(slot)
-
-    def emit(self, signature: str, *arguments: Any) -> None:
-        """Call every slot."""
-        for slot in list(self.slots.get(signature, [])):
-            slot(*arguments)
-
-
-class Application(Signals):
-    """slicer.app."""
-
-    def __init__(self, home: Path) -> None:
-        super().__init__()
-        self.slicerHome = str(home)
-        self._manager = Signals()
-
-    def moduleManager(self) -> Signals:
-        return self._manager
-
-    def layoutManager(self) -> None:
-        return None
-
-    def testingEnabled(self) -> bool:
-        return True
-
-    def processEvents(self) -> None:
-        QtWidgets.QApplication.processEvents()
-
-    def startupEnvironment(self) -> Any:
-        return SimpleNamespace(keys=lambda: list(os.environ), value=lambda name: os.environ[name])
+_OWN = ("SparseCardiacSegLib.panels", "SparseCardiacSeg.")
+_TELLING = ("infoDisplay", "warningDisplay", "errorDisplay", "delayDisplay", "showStatusMessage")
+_ASKING = ("confirmOkCancelDisplay", "confirmYesNoDisplay", "confirmRetryCloseDisplay", "messageBox", "pip_install")
 
 
 def _scripted_loadable_module() -> ModuleType:
@@ -129,114 +91,6 @@ def _scripted_loadable_module() -> ModuleType:
     return module
 
 
-class _Parameters:
-    """What @parameterNodeWrapper gives a class: typed attributes kept in a vtkMRMLScriptedModuleNode."""
-
-    # Which widget a value can be connected with, in Slicer 5.10 (exact classes).
-    WIDGETS = {
-        bool: {"QCheckBox", "ctkCheckBox"},
-        enum.Enum: {"QComboBox", "ctkComboBox"},
-        str: {"QLineEdit", "QLabel"},
-    }
-
-    def __init__(self, node: Any) -> None:
-        self.__dict__["parameterNode"] = node
-        self.__dict__["_mappings"] = {}
-        for name, default in self._defaults.items():
-            if not self._is_node(name) and not node.GetParameter(name):
-                setattr(self, name, default)
-
-    def _is_node(self, name: str) -> bool:
-        return isinstance(self._types[name], type) and issubclass(self._types[name], slicer.vtkMRMLNode)
-
-    def __getattr__(self, name: str) -> Any:
-        kind = type(self)._types.get(name)
-        if kind is None:
-            raise AttributeError(name)
-        if self._is_node(name):
-            return self.parameterNode.GetNodeReference(name)
-        text = self.parameterNode.GetParameter(name)
-        if issubclass(kind, enum.Enum):
-            return kind[text]
-        return text == "True" if kind is bool else kind(text)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        kind = type(self)._types[name]
-        if value is not None and not isinstance(value, kind):
-            raise TypeError(f"{name} must be a {kind.__name__}, not {value!r}")
-        if self._is_node(name):
-            self.parameterNode.SetNodeReferenceID(name, value.GetID() if value else None)
-        else:
-            self.parameterNode.SetParameter(name, value.name if isinstance(value, enum.Enum) else str(value))
-
-    def connectParametersToGui(self, mapping: dict[str, Any]) -> int:
-        tag = len(self._mappings)
-        slots = {}
-        for name, widget in mapping.items():
-            slots[name] = self._connect(name, widget)
-        self._mappings[tag] = (mapping, slots)
-        self.__dict__["_updating"] = False
-        self._write_all(mapping)
-        self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._refresh(tag))
-        return tag
-
-    def disconnectGui(self, tag: int | None) -> None:
-        mapping, slots = self._mappings.pop(tag, ({}, {}))
-        for name, (signature, slot) in slots.items():
-            mapping[name].disconnect(signature, slot)
-
-    def _refresh(self, tag: int) -> None:
-        if tag in self._mappings:
-            self._write_all(self._mappings[tag][0])
-
-    def _write_all(self, mapping: dict[str, Any]) -> None:
-        if self.__dict__.get("_updating"):
-            return
-        self.__dict__["_updating"] = True
-        try:
-            for name, widget in mapping.items():
-                value = getattr(self, name)
-                if self._is_node(name):
-                    widget.setCurrentNode(value)
-                elif isinstance(value, enum.Enum):
-                    widget.setCurrentIndex(list(type(value)).index(value))
-                else:
-                    widget.checked = value
-        finally:
-            self.__dict__["_updating"] = False
-
-    def _connect(self, name: str, widget: Any) -> tuple[str, Callable]:
-        kind = type(self)._types[name]
-        if self._is_node(name):
-            assert widget.className() == "qMRMLNodeComboBox", f"{name} cannot be shown in a {widget.className()}"
-            widget.nodeTypes = [kind.__name__]
-            signature, read = "currentNodeChanged(vtkMRMLNode*)", widget.currentNode
-        elif issubclass(kind, enum.Enum):
-            assert widget.className() in self.WIDGETS[enum.Enum], f"{name} cannot be shown in a {widget.className()}"
-            label = getattr(kind, "label", lambda member: member.name)
-            widget.clear()
-            for member in kind:
-                widget.addItem(label(member))
-            signature, read = "currentIndexChanged(int)", lambda: list(kind)[widget.currentIndex]
-        else:
-            assert widget.className() in self.WIDGETS[kind], f"{name} cannot be shown in a {widget.className()}"
-            signature, read = "toggled(bool)", lambda: widget.checked
-
-        def changed(*_: Any) -> None:
-            if not self.__dict__.get("_updating"):
-                setattr(self, name, read())
-
-        widget.connect(signature, changed)
-        return signature, changed
-
-
-def parameter_node_wrapper(described: type) -> type:
-    """slicer.parameterNodeWrapper.parameterNodeWrapper."""
-    hints = typing.get_type_hints(described)
-    defaults = {name: getattr(described, name, None) for name in hints}
-    return type(described.__name__, (_Parameters,), {"_types": hints, "_defaults": defaults})
-
-
 class SampleDataLogic:
     """SampleData.SampleDataLogic, as far as registering goes."""
 
@@ -247,35 +101,62 @@ class SampleDataLogic:
 
 
 def _modules() -> dict[str, ModuleType]:
-    qt, ctk, i18n, wrapper, sample = (
-        ModuleType(name) for name in ("qt", "ctk", "slicer.i18n", "slicer.parameterNodeWrapper", "SampleData")
-    )
-    qt.QTimer, qt.QFile, qt.QUiLoader = pythonqt.timer, pythonqt.File, pythonqt.UiLoader
-    qt.QFileDialog = SimpleNamespace(getExistingDirectory=lambda *_: "")
+    i18n, sample = ModuleType("slicer.i18n"), ModuleType("SampleData")
     i18n.tr = lambda text: text
     i18n.translate = lambda _context, text: text
-    wrapper.parameterNodeWrapper = parameter_node_wrapper
     sample.SampleDataLogic = SampleDataLogic
-    return dict(zip(SHIMMED, (qt, ctk, i18n, _scripted_loadable_module(), wrapper, sample), strict=True))
+    made = (
+        qt_module.qt_module(),
+        qt_module.ctk_module(),
+        i18n,
+        _scripted_loadable_module(),
+        parameter_wrapper.module(),
+        sample,
+    )
+    return dict(zip(SHIMMED, made, strict=True))
+
+
+def _utilities(app: Application) -> dict[str, Any]:
+    """The functions of slicer.util that would open windows, and those that look for the main window."""
+    told = {name: lambda text, *_, name=name, **__: app.windows.tell(name, text) for name in _TELLING}
+    asked = {name: lambda text, *_, name=name, **__: app.windows.ask(name, text) for name in _ASKING}
+    return {**told, **asked, "mainWindow": lambda: pythonqt.wrap(app.window)}
 
 
 @contextmanager
 def application(home: Path) -> Iterator[Application]:
-    """A running application with an empty scene; everything is put back afterwards."""
+    """A running application with an empty scene; everything is put back afterwards.
+
+    Raises:
+        AssertionError: at the end, where a slot or an observer failed meanwhile: Slicer prints such errors and goes
+            on, so nothing else would tell a test of them.
+    """
     from SparseCardiacSegLib.mrml import host
 
     QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
-    kept = {name: getattr(slicer, name, None) for name in ("app", "mrmlScene", "modules", "i18n", "qMRMLNodeComboBox")}
+    widgets = qt_module.slicer_widgets()
+    kept = {name: slicer.__dict__.get(name) for name in ("app", "mrmlScene", "modules", "i18n", *widgets)}
     shims = _modules()
     sys.modules.update(shims)
     sys.path.insert(0, str(MODULE_FOLDER))
-    previous = host._current
+    previous, hook = host._current, sys.excepthook
+    pythonqt.slot_errors.clear()
+    sys.excepthook = _remember_failure
+    functions: dict[str, Any] = {}
     try:
         host.use(host.Host())
-        slicer.app = Application(home)
+        slicer.app = Application(home, host._current)
         slicer.i18n = shims["slicer.i18n"]
+        slicer.__dict__.update(widgets)
+        functions = {name: getattr(slicer.util, name) for name in _utilities(slicer.app)}
+        slicer.util.__dict__.update(_utilities(slicer.app))
         yield slicer.app
+        assert not pythonqt.slot_errors, "a slot or an observer failed:\n" + "\n".join(pythonqt.slot_errors)
     finally:
+        sys.excepthook = hook
+        if isinstance(getattr(slicer, "app", None), Application):
+            slicer.app.window.close()
+        slicer.util.__dict__.update(functions)
         sys.path.remove(str(MODULE_FOLDER))
         for name in [name for name in sys.modules if name in SHIMMED or name.startswith(_OWN)]:
             del sys.modules[name]
@@ -287,44 +168,93 @@ def application(home: Path) -> Iterator[Application]:
         host._current = previous
 
 
-_OWN = ("SparseCardiacSegLib.panels", "SparseCardiacSeg.")
+def _remember_failure(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """VTK and PySide6 hand the failures of observers and virtual methods to sys.excepthook."""
+    text = "".join(traceback.format_exception(kind, error, trace))
+    pythonqt.slot_errors.append(text)
+    sys.stderr.write(text)
 
 
 class OpenModule:
     """The module as the application opens it: module file imported, widget set up and entered."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, only: Iterable[str] | None = None) -> None:
+        """Open it.
+
+        Args:
+            app: the running application.
+            only: names of the panels to make, for a test of those; None for all.
+        """
         sys.modules.pop("SparseCardiacSeg", None)
+        self.app = app
         self.file = importlib.import_module("SparseCardiacSeg")
         self.module = self.file.SparseCardiacSeg(SimpleNamespace(path=self.file.__file__))
         app.emit("startupCompleted()")
-        frame = mrml_widgets.qMRMLWidget()
+        frame = qMRMLWidget()
         frame.setLayout(QtWidgets.QVBoxLayout())
         self.frame = frame
+        self._area = QtWidgets.QScrollArea()
+        self._area.setWidget(frame)
+        self._area.setWidgetResizable(True)
+        app.window.centralWidget().addWidget(self._area)
+        app.window.centralWidget().setCurrentWidget(self._area)
+        app.window.resize(480, 900)
+        app.window.show()
         parent = SimpleNamespace(layout=lambda: _Layout(frame.layout()), isEntered=False)
         self.widget = self.file.SparseCardiacSegWidget(parent)
-        self.widget.setup()
+        workbench = importlib.import_module("SparseCardiacSegLib.panels.workbench")
+        every = workbench.PANELS
+        workbench.PANELS = {name: every[name] for name in (every if only is None else only)}
+        try:
+            self.widget.setup()
+        finally:
+            workbench.PANELS = every
         self.enter()
+
+    @property
+    def session(self) -> Any:
+        """What the panels share."""
+        return self.widget.workbench.session
+
+    @property
+    def panels(self) -> dict[str, Any]:
+        """The panels by name: "study", "segment", "prompt", ..."""
+        return self.widget.workbench.panels
 
     @property
     def panel(self) -> Any:
         """The Segment panel."""
-        return self.widget.segmentPanel
+        return self.panels["segment"]
 
     @property
     def ui(self) -> Any:
-        """Its widgets by name."""
-        return self.widget.segmentPanel.ui
+        """The Segment panel's widgets by name."""
+        return self.panel.ui
+
+    def ui_of(self, name: str) -> Any:
+        """A panel's widgets by name."""
+        return self.panels[name].ui
+
+    def open(self, name: str) -> Any:
+        """Unfold a panel's section; returns the panel."""
+        self.panels[name].section.collapsed = False
+        return self.panels[name]
 
     def enter(self) -> None:
         """The user comes to the module."""
         self.widget.parent.isEntered = True
         self.widget.enter()
 
+    def leave(self) -> None:
+        """The user goes to another module."""
+        self.widget.parent.isEntered = False
+        self.widget.exit()
+
     def close(self) -> None:
         """The application closes."""
         self.widget.cleanup()
-        self.frame.deleteLater()
+        self.app.window.centralWidget().removeWidget(self._area)
+        self._area.deleteLater()
 
 
 class _Layout:

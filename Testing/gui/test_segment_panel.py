@@ -16,14 +16,13 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-import pythonqt
 import slicer
 import slicer_shims
 from PySide6 import QtWidgets
 from SparseCardiacSegLib.anatomy import Structure
 from SparseCardiacSegLib.errors import InputError
 from SparseCardiacSegLib.mrml.segmentations import segment_mask, segment_structures
-from SparseCardiacSegLib.mrml.volumes import volume_from_stack
+from SparseCardiacSegLib.mrml.volumes import sequence_from_stack, volume_from_stack
 from SparseCardiacSegLib.worker.client import WorkerClient
 
 WORKER = Path(__file__).with_name("threshold_worker.py")
@@ -77,28 +76,31 @@ def segmentation_nodes():
     return slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
 
 
+def shown_in_3d(node):
+    surface = node.GetSegmentation().ContainsRepresentation("Closed surface")
+    return bool(surface and node.GetDisplayNode().GetVisibility3D())
+
+
 def test_pressing_segment_shows_progress_and_leaves_a_segmentation_where_the_heart_is(module, volume):
     shown = []
     assert module.ui.applyButton.enabled
-    assert module.ui.inputSelector.currentNode() is volume
+    assert module.ui_of("study").inputSelector.currentNode() is volume
     module.ui.applyButton.click()
     assert module.ui.applyButton.text == "Cancel"
-    assert not module.ui.inputSelector.enabled
     while module.panel.run is not None:
         QtWidgets.QApplication.processEvents()
         shown.append(module.ui.progressBar.value)
     assert len(set(shown)) > 2
     assert shown == sorted(shown)
     assert module.ui.applyButton.text == "Segment"
-    assert module.ui.inputSelector.enabled
     (node,) = segmentation_nodes()
-    assert module.ui.outputSelector.currentNode() is node
+    assert module.ui_of("study").outputSelector.currentNode() is node
     assert set(segment_structures(node).values()) == {Structure.MYO, Structure.LV}
     stack_labels = slicer.util.arrayFromVolume(volume)
     expected = (stack_labels.astype(np.float32) > 220) & (stack_labels.astype(np.float32) < 500)
     (myo,) = [key for key, part in segment_structures(node).items() if part == Structure.MYO]
     assert np.array_equal(segment_mask(node, myo, volume), expected)
-    assert node.GetDisplayNode().GetVisibility3D()
+    wait_until(lambda: shown_in_3d(node))
     assert "Myocardium" in module.ui.statusLabel.text
 
 
@@ -106,10 +108,11 @@ def test_unticking_show_in_3d_hides_the_surfaces(module):
     module.ui.applyButton.click()
     wait_until(lambda: module.panel.run is None)
     (node,) = segmentation_nodes()
+    wait_until(lambda: shown_in_3d(node))
     module.ui.show3DCheckBox.checked = False
-    assert not node.GetDisplayNode().GetVisibility3D()
+    wait_until(lambda: not shown_in_3d(node))
     module.ui.show3DCheckBox.checked = True
-    assert node.GetDisplayNode().GetVisibility3D()
+    wait_until(lambda: shown_in_3d(node))
 
 
 def test_cancel_frees_the_window_at_once_and_changes_nothing(module):
@@ -129,7 +132,7 @@ def test_a_worker_that_does_not_listen_is_ended_after_cancel(module):
     choose(module, "stuck")
     module.ui.applyButton.click()
     wait_until(lambda: module.ui.progressBar.value > 0)
-    client = module.widget.logic.segmentLogic._client
+    client = module.widget.logic.workers.client("segment")
     assert client.is_running
     module.ui.applyButton.click()
     wait_until(lambda: not module.panel.timer.active, 10)
@@ -183,7 +186,7 @@ def test_closing_the_scene_in_mid_run_stops_it_and_the_panel_goes_on_with_the_ne
     assert not module.ui.applyButton.enabled
     image, _labels = phantom.heart(0.0)
     fresh = volume_from_stack(image, "Another")
-    module.ui.inputSelector.setCurrentNode(fresh)
+    module.ui_of("study").inputSelector.setCurrentNode(fresh)
     choose(module, "threshold")
     module.ui.applyButton.click()
     wait_until(lambda: module.panel.run is None)
@@ -201,7 +204,7 @@ def test_removing_the_volume_in_mid_run_stops_it(module, volume):
 
 
 def test_removing_the_output_in_mid_run_gives_a_new_segmentation(module):
-    output = module.ui.outputSelector.addNode()
+    output = module.ui_of("study").outputSelector.addNode()
     module.ui.applyButton.click()
     slicer.mrmlScene.RemoveNode(output)
     wait_until(lambda: module.panel.run is None)
@@ -216,7 +219,7 @@ def test_leaving_the_module_in_mid_run_still_gives_the_result(module):
     wait_until(lambda: module.panel.run is None)
     assert len(segmentation_nodes()) == 1
     module.enter()
-    assert module.ui.outputSelector.currentNode() is segmentation_nodes()[0]
+    assert module.ui_of("study").outputSelector.currentNode() is segmentation_nodes()[0]
 
 
 def test_segmenting_into_a_segmentation_keeps_what_the_user_made_there(module, volume):
@@ -227,7 +230,7 @@ def test_segmenting_into_a_segmentation_keeps_what_the_user_made_there(module, v
     mask = np.zeros(slicer.util.arrayFromVolume(volume).shape, np.uint8)
     mask[4, 30:60, 30:60] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, node, mine, volume)
-    module.ui.outputSelector.setCurrentNode(node)
+    module.ui_of("study").outputSelector.setCurrentNode(node)
     module.ui.applyButton.click()
     wait_until(lambda: module.panel.run is None)
     assert segmentation_nodes() == [node]
@@ -257,7 +260,7 @@ def test_a_script_that_changes_a_parameter_changes_the_panel(module):
 def test_reload_leaves_no_observer_behind(module):
     module.widget.cleanup()
     slicer.mrmlScene.Clear()
-    assert module.widget.segmentPanel is None
+    assert module.widget.workbench is None
 
 
 def test_a_model_that_misses_packages_cannot_be_run_and_says_what_to_install(module, monkeypatch):
@@ -313,44 +316,78 @@ def test_startup_loads_the_terminology_and_offers_the_bundled_case_once(module, 
     assert all(source.uris.startswith("file:///") for source in sources)
 
 
-def test_every_widget_has_a_tool_tip(module):
-    for name, widget in vars(module.ui).items():
-        kind = widget.className()
-        if kind in ("QLabel", "QPushButton", "QComboBox", "QCheckBox", "QProgressBar", "qMRMLNodeComboBox"):
-            assert name.startswith("qt_") or widget.toolTip or pythonqt.unwrap(widget).parent().toolTip(), name
+@pytest.fixture
+def cine(app, volume):
+    """A cine of three frames in the scene, instead of the stack."""
+    slicer.mrmlScene.RemoveNode(volume)
+    image, _labels = phantom.cine(3, phantom.grid(oblique=True))
+    return sequence_from_stack(image, "Cine")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the stand-in for PythonSlicer is a shell script")
-def test_the_modules_own_self_test_passes_with_the_embedded_model(app, monkeypatch, tmp_path):
-    """What Reload and Test runs, with the real model; only the file reader and PythonSlicer are stood in for."""
-    from SparseCardiacSegLib.io import read_stack
-    from SparseCardiacSegLib.panels import self_test
-
-    launcher = tmp_path / "bin" / "PythonSlicer"
-    launcher.parent.mkdir()
-    launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    launcher.chmod(0o755)
-    monkeypatch.setattr(slicer.util, "loadVolume", lambda path: volume_from_stack(read_stack(path), "Sample"))
-    opened = slicer_shims.OpenModule(app)
-    said = []
-    test = opened.file.SparseCardiacSegTest()
-    test.delayDisplay = lambda message, *_: said.append(message)
-    try:
-        test.runTest()
-    finally:
-        opened.close()
-    assert self_test._cannot_segment() == ""
-    assert said[-1] == "Passed"
+def frame_lv_ml(module):
+    """Volume of the left ventricle in each frame that has labels."""
+    frames = module.widget.workbench.session.labelledFrames()
+    return {frame: labels.volume_ml(Structure.LV) for frame, labels in frames.items()}
 
 
-def test_opening_the_module_takes_under_a_second_and_imports_no_model_library(app, volume):
-    before = set(sys.modules)
-    started = time.perf_counter()
-    opened = slicer_shims.OpenModule(app)
-    assert time.perf_counter() - started < 1.0
-    opened.close()
-    fresh = {name.split(".")[0] for name in set(sys.modules) - before}
-    assert not fresh & {"torch", "nnunetv2", "onnxruntime", "matplotlib", "skimage", "SimpleITK"}
+def test_every_frame_of_a_cine_is_segmented_into_a_sequence(cine, module):
+    module.ui.applyButton.click()
+    wait_until(lambda: module.panel.run is None)
+    volumes = frame_lv_ml(module)
+    assert list(volumes) == [0, 1, 2]
+    assert volumes[0] > 1.2 * volumes[1]
+    (node,) = segmentation_nodes()
+    assert module.widget.workbench.session.segmentation is node
+    assert cine.GetSequenceNode(node) is not None
+
+
+def test_one_frame_of_a_cine_is_written_where_the_run_began_whatever_is_shown_at_its_end(cine, module):
+    session = module.widget.workbench.session
+    session.showFrame(1)
+    module.ui.allFramesCheckBox.checked = False
+    module.ui.applyButton.click()
+    session.showFrame(2)
+    wait_until(lambda: module.panel.run is None)
+    assert session.frame == 2
+    assert list(frame_lv_ml(module)) == [1]
+
+
+def test_segmenting_a_cine_again_is_one_step_of_undo(cine, module):
+    session = module.widget.workbench.session
+    module.ui.allFramesCheckBox.checked = False
+    module.ui.applyButton.click()
+    wait_until(lambda: module.panel.run is None)
+    before = frame_lv_ml(module)
+    module.ui.allFramesCheckBox.checked = True
+    module.ui.applyButton.click()
+    wait_until(lambda: module.panel.run is None)
+    assert list(frame_lv_ml(module)) == [0, 1, 2]
+    module.ui_of("study").undoButton.click()
+    assert frame_lv_ml(module) == before
+    assert session.canRedo
+
+
+def test_a_segmentation_of_one_frame_cannot_take_a_cine(cine, module):
+    module.ui_of("study").outputSelector.addNode()
+    module.ui.applyButton.click()
+    assert "is a cine" in module.ui.statusLabel.text
+    assert module.panel.run is None
+
+
+def test_the_estimate_is_learned_from_the_last_run(module):
+    assert "first run" in module.ui.estimateLabel.text
+    module.ui.applyButton.click()
+    wait_until(lambda: module.panel.run is None)
+    assert "as last time on this computer" in module.ui.estimateLabel.text
+
+
+def test_the_repairs_are_handed_to_the_model(module):
+    module.ui.closingCheckBox.checked = True
+    module.ui.fillHolesCheckBox.checked = False
+    settings = module.panel.request().postprocess
+    assert settings.closing
+    assert not settings.fill_holes
+    assert settings.largest_component
 
 
 def test_the_list_says_what_an_embedded_model_was_trained_on_and_under_which_licence(app):

@@ -6,7 +6,7 @@ import slicer
 from SparseCardiacSegLib.anatomy import SHORT_AXIS, Structure
 from SparseCardiacSegLib.errors import InputError
 from SparseCardiacSegLib.mrml.segment_gate import SegmentGate, set_locked, write_masks
-from SparseCardiacSegLib.mrml.segmentations import segment_mask, segment_of
+from SparseCardiacSegLib.mrml.segmentations import reference_volume, segment_mask, segment_of
 from SparseCardiacSegLib.mrml.volumes import array_of, ijk_to_ras_of, matrix_from_array
 
 SLICE = 4
@@ -318,3 +318,54 @@ def test_an_edit_updates_the_surface_that_is_shown(nodes, moved):
     before = node.GetSegmentation().GetSegment("LV").GetRepresentation("Closed surface").GetBounds()
     SegmentGate(node, volume).write({Structure.LV: np.roll(moved, 12, axis=2)})
     assert node.GetSegmentation().GetSegment("LV").GetRepresentation("Closed surface").GetBounds() != before
+
+
+def test_without_settings_a_structure_goes_around_those_that_win_over_it(nodes):
+    volume, node = nodes
+    before = states(node, volume)
+    disc = before["LV"] | before["MYO"]
+    result = SegmentGate(node, volume).write({Structure.MYO: disc}, slices=[SLICE])
+    after = states(node, volume)
+    assert np.array_equal(after["LV"], before["LV"])
+    assert np.array_equal(after["MYO"], before["MYO"])
+    assert not result.saved
+
+
+def test_without_settings_a_structure_takes_from_those_that_it_wins_over(nodes, moved):
+    volume, node = nodes
+    before = states(node, volume)
+    assert (moved & before["MYO"]).any()
+    SegmentGate(node, volume).write({Structure.LV: moved}, slices=[SLICE])
+    after = states(node, volume)
+    assert np.array_equal(after["LV"], moved)
+    assert np.array_equal(after["MYO"], before["MYO"] & ~moved)
+
+
+def test_without_settings_a_segment_of_the_users_own_keeps_every_voxel(nodes, moved):
+    volume, node = nodes
+    scar = node.GetSegmentation().AddEmptySegment("", "Scar")
+    mask = np.zeros_like(moved)
+    mask[SLICE] = moved[SLICE]
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), node, scar, volume)
+    SegmentGate(node, volume).write({Structure.LV: moved}, slices=[SLICE])
+    assert np.array_equal(segment_mask(node, scar, volume), mask)
+    assert np.array_equal(segment_mask(node, segment_of(node, Structure.LV), volume)[SLICE], moved[SLICE])
+
+
+def test_an_empty_segmentation_of_a_node_selector_gets_the_volumes_geometry_and_is_shown(scene, nodes, moved):
+    volume, _node = nodes
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    transform.SetMatrixTransformToParent(matrix_from_array(TURN))
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Of the selector")
+    assert node.GetDisplayNode() is None
+    gate = SegmentGate(node, volume)
+    gate.write({Structure.LV: moved})
+    assert reference_volume(node) is volume
+    assert node.GetParentTransformNode() is transform
+    assert node.GetDisplayNode().GetVisibility()
+    assert np.array_equal(segment_mask(node, "LV", volume), moved)
+    gate.undo()
+    assert reference_volume(node) is volume
+    assert gate.redo()
+    assert np.array_equal(segment_mask(node, "LV", volume), moved)

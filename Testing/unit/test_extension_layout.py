@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "SparseCardiacSeg"
 LIBRARY = MODULE / "SparseCardiacSegLib"
 UI_FILES = sorted((MODULE / "Resources" / "UI").glob("*.ui"))
-PANELS = sorted((LIBRARY / "panels").glob("*.py"))
+PANELS = sorted((LIBRARY / "panels").rglob("*.py"))
 SLICER_PACKAGES = {"slicer", "vtk", "numpy", "qt", "ctk"}
 CATALOGUE_SCHEMA = {
     "type": "object",
@@ -151,76 +151,18 @@ def test_only_panels_import_qt(path):
     assert not every & {"qt", "ctk", "PySide6"}
 
 
-def ui_names(path: Path) -> set[str]:
-    return {widget.get("name") for widget in ElementTree.parse(path).iter("widget")}
-
-
-def test_every_widget_that_the_code_names_is_in_a_ui_file():
-    names = set().union(*(ui_names(path) for path in UI_FILES))
-    used = {name for path in PANELS for name in re.findall(r"\bui\.(\w+)", path.read_text())}
-    assert used
-    assert used <= names, sorted(used - names)
-
-
-@pytest.mark.parametrize("path", UI_FILES, ids=lambda path: path.name)
-def test_ui_parameter_names_exist_in_the_parameter_node(path):
+def test_ui_parameter_names_exist_in_the_parameter_node():
     tree = ast.parse((LIBRARY / "panels" / "parameters.py").read_text())
     (described,) = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name.endswith("ParameterNode")]
     known = {node.target.id for node in described.body if isinstance(node, ast.AnnAssign)}
     bound = {
-        prop.findtext("string")
+        (path.name, prop.findtext("string"))
+        for path in UI_FILES
         for prop in ElementTree.parse(path).iter("property")
         if prop.get("name") == "SlicerParameterName"
     }
-    assert bound
-    assert bound <= known
-
-
-@pytest.fixture(scope="module")
-def slicer_classes(shared_data) -> dict:
-    described = json.loads((shared_data.parent / "slicer-api.json").read_text())["classes"]
-    return {name.rsplit(".", 1)[-1]: value for name, value in described.items()}
-
-
-@pytest.mark.shared
-@pytest.mark.parametrize("path", UI_FILES, ids=lambda path: path.name)
-def test_ui_files_use_only_classes_properties_and_signals_that_slicer_shows(path, slicer_classes):
-    tree = ElementTree.parse(path)
-    kinds = {widget.get("name"): widget.get("class") for widget in tree.iter("widget")}
-    for widget in tree.iter("widget"):
-        kind = widget.get("class")
-        assert kind in slicer_classes, kind
-        for prop in widget.findall("property"):
-            known = prop.get("stdset") == "0" or prop.get("name") in ("buddy", *slicer_classes[kind]["properties"])
-            assert known, f"{kind}.{prop.get('name')}"
-    for connection in tree.iter("connection"):
-        assert connection.findtext("signal") in slicer_classes[kinds[connection.findtext("sender")]]["signals"]
-        assert connection.findtext("slot") in slicer_classes[kinds[connection.findtext("receiver")]]["slots"]
-
-
-@pytest.mark.shared
-@pytest.mark.parametrize("path", PANELS, ids=lambda path: path.name)
-def test_panels_use_only_names_and_signals_that_slicer_shows(path, slicer_classes):
-    kinds = {w.get("name"): w.get("class") for ui in UI_FILES for w in ElementTree.parse(ui).iter("widget")}
-    text = path.read_text()
-    for name, attribute in re.findall(r"\bui\.(\w+)\.(\w+)", text):
-        assert attribute in slicer_classes[kinds[name]]["python_names"], f"{kinds[name]}.{attribute}"
-    for name, signal in re.findall(r'\bui\.(\w+)\.connect\(\s*"([^"]+)"', text):
-        assert signal in slicer_classes[kinds[name]]["signals"], f"{kinds[name]} has no signal {signal}"
-    for signal in re.findall(r'timer\.connect\("([^"]+)"', text):
-        assert signal in slicer_classes["QTimer"]["signals"]
-
-
-@pytest.mark.shared
-def test_names_of_slicer_and_its_utilities_exist(shared_data):
-    described = json.loads((shared_data.parent / "slicer-api.json").read_text())
-    newer = {"packaging"}  # used where it exists, from 5.12 on
-    for path in [*PANELS, MODULE / "SparseCardiacSeg.py"]:
-        text = path.read_text()
-        assert set(re.findall(r"\bslicer\.util\.(\w+)", text)) <= set(described["slicer.util"]), path.name
-        assert set(re.findall(r"\bslicer\.app\.(\w+)", text)) <= set(described["slicer.app"]), path.name
-        submodules = {"i18n", "util", "app", "modules", "ScriptedLoadableModule", "parameterNodeWrapper", "testing"}
-        assert set(re.findall(r"\bslicer\.(\w+)", text)) <= {*described["slicer"], *submodules, *newer}, path.name
+    assert ("StudyPanel.ui", "inputVolume") in bound
+    assert [pair for pair in sorted(bound) if pair[1] not in known] == []
 
 
 def test_the_panels_code_loads_without_the_packages_that_slicer_lacks():

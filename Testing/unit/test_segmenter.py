@@ -199,7 +199,7 @@ def test_a_job_cancelled_when_a_frame_has_just_been_finished_begins_no_other(cli
 def test_a_model_that_does_not_stop_is_ended(client):
     job = SegmentJob(client, Stack(image(3, 5, 4), ANISOTROPIC), "slow")
     job.start()
-    job.cancel(grace_s=0.2)
+    job.cancel()
     started = time.monotonic()
     assert finish(job)[-1].state is JobState.CANCELLED
     assert time.monotonic() - started < 5

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..anatomy import DESCRIPTIONS, Structure
+from ..regions import COLOURS
 
 PREDICTION = "#19e64b"
 """Contours of the prediction: green."""
@@ -23,8 +24,10 @@ AGREEMENT = "#ffd60a"
 OTHER_STRUCTURE = "#c77dff"
 """Labelled in both, but as different structures."""
 
-REGION_COLOURS: Mapping[str, str] = {"base": "#4cc9f0", "middle": "#b8c0cc", "apex": "#f4a261"}
-"""One colour a region, told apart with any colour vision and on black."""
+REGION_COLOURS: Mapping[str, str] = {
+    region.value: "#{:02x}{:02x}{:02x}".format(*rgb) for region, rgb in COLOURS.items()
+}
+"""The colours of the regions as matplotlib takes them."""
 
 DPI = 100
 DARK = "#16191e"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,7 +102,10 @@ def write_stack(stack: Stack, path: Path | str) -> None:
     path = Path(path)
     suffix = suffix_of(path)
     if suffix in (".nii", ".nii.gz"):
-        from .nifti import write_nifti
+        if importlib.util.find_spec("nibabel") is None:  # Slicer's Python has none
+            from .nifti_plain import write_plain_nifti as write_nifti
+        else:
+            from .nifti import write_nifti
 
         write_nifti(stack, path)
     elif suffix in (".nrrd", ".seq.nrrd"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -176,6 +178,14 @@ def compare_slices(
                 )
             )
     return rows
+
+
+def write_rows(rows: Sequence[MetricRow] | Sequence[SliceRow], path: Path) -> None:
+    """Write rows as CSV with a header; floats in full precision, NaN as nan."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns(type(rows[0]) if rows else MetricRow), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
 
 
 def common_structures(prediction: Segmentation, reference: Segmentation) -> tuple[Structure, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,15 @@ from ..io import read_segmentation
 from ..progress import Progress, no_progress
 from ..regions import METHODS, SliceRegions, base_to_apex, label_regions
 from ..segmentation import Segmentation
-from .comparison import ALL, NO_SLICES, MetricRow, check_comparable, columns, common_structures, compare
+from .comparison import (
+    ALL,
+    NO_SLICES,
+    MetricRow,
+    check_comparable,
+    common_structures,
+    compare,
+    write_rows,
+)
 from .pairing import Pair, match_files
 from .statistics import aggregate, welch_t_test
 from .surface import DEFINITIONS, SurfaceDefinition
@@ -130,14 +137,6 @@ def evaluate(
         (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
     progress(1.0, f"Evaluated {len(cases)} cases")
     return Evaluation(rows, summary)
-
-
-def write_rows(rows: Sequence[MetricRow], path: Path) -> None:
-    """Write rows as CSV with a header; floats in full precision, NaN as nan."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns(MetricRow), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
 
 
 def _frames(

@@ -119,6 +119,17 @@ def point_cloud(surface: vtkPolyData, distance: float = 2.0) -> vtkPolyData:
     return cloud
 
 
+def arrays_of(surface: vtkPolyData) -> tuple[np.ndarray, np.ndarray]:
+    """Points (n, 3) float32 and triangles (m, 3) int32 of a surface, in which form it goes from process to process."""
+    points = vtk_to_numpy(surface.GetPoints().GetData())
+    return points.astype(np.float32), _triangles(surface).astype(np.int32)
+
+
+def surface_from_arrays(points: np.ndarray, triangles: np.ndarray) -> vtkPolyData:
+    """The surface of `arrays_of`, with point normals."""
+    return _with_normals(_poly_data(points, triangles))
+
+
 def volume_ml(surface: vtkPolyData) -> float:
     """Volume inside a closed surface, mL; negative if its faces look inward."""
     points = vtk_to_numpy(surface.GetPoints().GetData()).astype(np.float64)

@@ -41,12 +41,14 @@ class BundleImage:
         image: a frame, or a cine (becomes a sequence).
         segmentation: its labels, one frame, or all frames of a cine.
         reference: labels to compare with, hidden in 3D.
+        surfaces: closed surfaces (vtkPolyData, RAS mm) of `segmentation` where they were made elsewhere, by structure.
     """
 
     name: str
     image: Stack
     segmentation: Segmentation | None = None
     reference: Segmentation | None = None
+    surfaces: Mapping[Structure, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def _fill(images: Sequence[BundleImage], tables: BundleTables) -> None:
                     node.GetDisplayNode().SetSegmentOverrideColor(segment_id, *REFERENCE_COLOUR)
                 node.GetDisplayNode().SetVisibility3D(False)
             elif not labels.labels.is_cine:
-                show_3d(node)
+                show_3d(node, prepared=item.surfaces)
             node.GetDisplayNode().SetVisibility(index == 0)
         shown.append(volume)
     for name, regions in tables.regions.items():

@@ -192,6 +192,15 @@ def add_node(class_name: str, name: str, scene: Any = None) -> Any:
     return scene.AddNewNodeByClass(class_name, scene.GenerateUniqueName(name))
 
 
+def terminology_is_loaded(logic: Any = None) -> bool:
+    """Whether Slicer knows the extension's terminology."""
+    logic = module_logic("Terminologies") if logic is None else logic
+    # Every Slicer has this list; its `IsTerminologyContextLoaded` is of late.
+    names = vtk.vtkStringArray()
+    logic.GetLoadedTerminologyNames(names)
+    return TERMINOLOGY_CONTEXT in {names.GetValue(index) for index in range(names.GetNumberOfValues())}
+
+
 def load_terminology(logic: Any = None) -> str:
     """Load the extension's terminology into Slicer's, once, and return its context name.
 
@@ -199,8 +208,8 @@ def load_terminology(logic: Any = None) -> str:
         RuntimeError: the file is missing from the installation or is not a terminology.
     """
     logic = module_logic("Terminologies") if logic is None else logic
-    if not logic.IsTerminologyContextLoaded(TERMINOLOGY_CONTEXT):
+    if not terminology_is_loaded(logic):
         loaded = logic.LoadTerminologyFromFile(str(TERMINOLOGY_FILE))
-        if not logic.IsTerminologyContextLoaded(TERMINOLOGY_CONTEXT):
+        if not terminology_is_loaded(logic):
             raise RuntimeError(f"{TERMINOLOGY_FILE} could not be loaded as a terminology (got '{loaded}')")
     return TERMINOLOGY_CONTEXT

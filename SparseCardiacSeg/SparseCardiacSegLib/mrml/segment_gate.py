@@ -20,6 +20,7 @@ from ..errors import InputError
 from .masking import editable_area, editor_settings, union_of, visible_segments
 from .segmentations import (
     describe_segment,
+    fit_to_volume,
     oriented_image,
     segment_id_for,
     segment_mask,
@@ -82,7 +83,8 @@ class SegmentGate:
             node: the vtkMRMLSegmentationNode.
             volume: the volume node on whose grid masks come; also read by the editable intensity range.
             editor_node: vtkMRMLSegmentEditorNode whose masking and overwrite settings count; None for that of the
-                Segment Editor while it edits `node`, else everything may be edited and overwritten.
+                Segment Editor while it edits `node`, else everything may be edited and the order of structures decides
+                what is overwritten (see `write`).
             save_state: saves one undo state elsewhere, such as `qMRMLSegmentEditorWidget.saveStateForUndo`; undo and
                 redo are then that widget's. None to keep the states here.
         """
@@ -102,17 +104,24 @@ class SegmentGate:
         self._logic.SetMaximumNumberOfUndoStates(UNDO_STATES)
 
     def write(
-        self, masks: Mapping[Structure, np.ndarray], slices: Iterable[int] | None = None, mode: str = "replace"
+        self,
+        masks: Mapping[Structure, np.ndarray],
+        slices: Iterable[int] | None = None,
+        mode: str = "replace",
+        editor_node: Any = None,
     ) -> WriteResult:
         """Write masks as one user action with one undo state.
 
         A structure without a segment gets one. Where masks overlap, the later structure wins (LV over MYO over RV),
-        unless the overwrite mode allows overlap. Other segments lose voxels only as the overwrite mode says.
+        unless the overwrite mode allows overlap. Other segments lose voxels as the overwrite mode of the settings
+        says; without settings the same order holds for segments that are not written: a wall that is written goes
+        around the cavity that is there, and segments that are no structure of the heart keep every voxel.
 
         Args:
             masks: for each structure a boolean array [slice, row, col] on the volume's grid.
             slices: indices along the volume's through-plane axis that may change; None for all.
             mode: "replace" (the structure becomes the mask on those slices), "add" or "erase".
+            editor_node: vtkMRMLSegmentEditorNode whose settings count this time; None for the gate's.
 
         Raises:
             InputError: a mask does not fit the volume, a slice does not exist, or the segmentation's source
@@ -126,8 +135,10 @@ class SegmentGate:
         current = {segment_id: segment_mask(self._node, segment_id, self._volume) for segment_id in self._segment_ids()}
         targets, locked = self._targets(masks)
         wanted = {targets[key]: np.asarray(masks[key]) != 0 for key in sorted(targets, key=list(Structure).index)}
-        editable = region & editable_area(self._node, self._volume, self._settings(), current, wanted)
-        removed, added = self._plan(wanted, current, editable, mode)
+        settings = self._settings() if editor_node is None else editor_node
+        editable = region & editable_area(self._node, self._volume, settings, current, wanted)
+        juniors = self._juniors(targets) if settings is None else None
+        removed, added = self._plan(wanted, current, editable, mode, settings, juniors)
         changed = {
             key: count
             for key in (*current, *wanted)
@@ -135,6 +146,7 @@ class SegmentGate:
         }
         if not changed:
             return WriteResult({}, locked, saved=False)
+        fit_to_volume(self._node, self._volume)
         self._save()
         new = {segment_id: key for key, segment_id in targets.items() if segment_id not in current}
         self._apply(removed, added, new)
@@ -204,20 +216,36 @@ class SegmentGate:
                 targets[structure] = segment_id_for(self._node, structure)
         return targets, tuple(locked)
 
+    def _juniors(self, targets: Mapping[Structure, str]) -> dict[str, set[str]]:
+        """For each segment of a structure of the heart the segments of structures over which it wins."""
+        held = {**segment_structures(self._node), **{key: structure for structure, key in targets.items()}}
+        rank = {key: list(Structure).index(structure) for key, structure in held.items()}
+        return {key: {other for other in rank if rank[other] < rank[key]} for key in rank}
+
     def _settings(self) -> Any:
         return editor_settings(self._node) if self._editor_node is None else self._editor_node
 
     def _plan(
-        self, wanted: Mapping[str, np.ndarray], current: Mapping[str, np.ndarray], editable: np.ndarray, mode: str
+        self,
+        wanted: Mapping[str, np.ndarray],
+        current: Mapping[str, np.ndarray],
+        editable: np.ndarray,
+        mode: str,
+        settings: Any,
+        juniors: Mapping[str, set[str]] | None,
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Voxels to remove from and to add to each segment, by segment ID; disjoint for every segment."""
+        """Voxels to remove from and to add to each segment, by segment ID; disjoint for every segment.
+
+        `juniors` tells for each written segment which ones give way to it; None leaves that to the overwrite mode.
+        """
         editor = slicer.vtkMRMLSegmentEditorNode
-        settings = self._settings()
         overwrite = editor.OverwriteAllSegments if settings is None else settings.GetOverwriteMode()
         if mode == "erase":
             return {key: mask & current[key] & editable for key, mask in wanted.items() if key in current}, {}
         victims: set[str] = set()
-        if overwrite != editor.OverwriteNone:
+        if juniors is not None:
+            victims = {*wanted, *(key for others in juniors.values() for key in others)}
+        elif overwrite != editor.OverwriteNone:
             victims = {*current, *wanted}
             if overwrite == editor.OverwriteVisibleSegments:
                 victims = visible_segments(self._node, current) | (set(wanted) - set(current))
@@ -229,6 +257,9 @@ class SegmentGate:
         added: dict[str, np.ndarray] = {}
         for key, mask in reversed(list(wanted.items())):
             allowed = mask & ~protected
+            if juniors is not None:
+                seniors = [other for other, below in juniors.items() if key in below and other not in wanted]
+                allowed = allowed & ~union_of((current[other] for other in seniors), editable.shape)
             if key in victims:
                 allowed = allowed & ~taken
             now = current.get(key, empty)
@@ -238,7 +269,10 @@ class SegmentGate:
         for key in victims - locked:
             if key in current:
                 # A segment that is written too keeps what its own, later mask holds.
-                gained = union_of((added[other] for other in added if other != key), editable.shape)
+                gainers = [other for other in added if other != key]
+                if juniors is not None and key not in wanted:
+                    gainers = [other for other in gainers if key in juniors[other]]
+                gained = union_of((added[other] for other in gainers), editable.shape)
                 lost = gained & current[key]
                 removed[key] = removed.get(key, empty) | lost
         return removed, added

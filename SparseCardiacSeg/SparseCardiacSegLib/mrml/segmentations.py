@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,26 @@ def segmentation_from_volume(volume: Any, name: str) -> Any:
     return node
 
 
+def fit_to_volume(node: Any, volume: Any) -> None:
+    """Give an empty segmentation that knows no geometry, as a node selector makes them, what a new one here has.
+
+    That is the volume's geometry, its transform, a place beside it and display nodes. Any other segmentation stays as
+    it is.
+    """
+    segmentation = node.GetSegmentation()
+    geometry = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    if segmentation.GetNumberOfSegments() or segmentation.GetConversionParameter(geometry):
+        return
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    if node.GetTransformNodeID() is None:
+        node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    place_beside(node, volume)
+    if node.GetDisplayNode() is None:
+        from .display import show_outlines
+
+        show_outlines(node)
+
+
 def segmentation_node(segmentation: Segmentation, volume: Any, name: str) -> Any:
     """A new segmentation node with one segment for each structure that occurs.
 
@@ -96,23 +116,50 @@ def segmentation_sequence(segmentation: Segmentation, browser: Any, name: str) -
     Raises:
         InputError: the numbers of frames differ.
     """
-    master = browser.GetMasterSequenceNode()
-    n_frames = master.GetNumberOfDataNodes()
+    n_frames = browser.GetMasterSequenceNode().GetNumberOfDataNodes()
     if segmentation.labels.n_frames != n_frames:
-        raise InputError(f"{name} has {segmentation.labels.n_frames} frames, {master.GetName()} has {n_frames}")
-    volume = browser.GetProxyNode(master)
+        image = browser.GetMasterSequenceNode().GetName()
+        raise InputError(f"{name} has {segmentation.labels.n_frames} frames, {image} has {n_frames}")
     occurring = [part for part in segmentation.structures if segmentation.mask(part).any()]
+
+    def fill(node: Any, index: int) -> None:
+        node.GetSegmentation().RemoveAllSegments()
+        _add_segments(node, segmentation.frame(index), occurring)
+
+    return _sequence_beside(browser, name, fill)
+
+
+def empty_segmentation_sequence(browser: Any, name: str) -> Any:
+    """A sequence of segmentations without segments beside an image sequence, to be filled frame by frame.
+
+    What is edited in a frame is kept when another frame is shown.
+
+    Args:
+        browser: the vtkMRMLSequenceBrowserNode of the image.
+        name: wanted name of the segmentation node.
+
+    Returns:
+        The segmentation node that shows the browser's frame.
+    """
+    return _sequence_beside(browser, name, lambda _node, _index: None)
+
+
+def _sequence_beside(browser: Any, name: str, fill: Callable[[Any, int], object]) -> Any:
+    """A segmentation for each frame of the browser's image, made by `fill`; returns the node that shows one."""
+    master = browser.GetMasterSequenceNode()
+    volume = browser.GetProxyNode(master)
     sequence = add_node("vtkMRMLSequenceNode", f"{name} sequence", volume.GetScene())
     sequence.SetIndexName(master.GetIndexName())
     sequence.SetIndexUnit(master.GetIndexUnit())
     sequence.SetIndexTypeFromString("numeric")
     node = segmentation_from_volume(volume, name)
-    for index in reversed(range(n_frames)):
-        frame = segmentation.frame(index)
-        node.GetSegmentation().RemoveAllSegments()
-        _add_segments(node, frame, occurring)
+    shown = browser.GetSelectedItemNumber()
+    for index in (*(other for other in range(master.GetNumberOfDataNodes()) if other != shown), shown):
+        fill(node, index)
         sequence.SetDataNodeAtValue(node, master.GetNthIndexValue(index))
     browser.AddProxyNode(node, sequence, False)
+    # Slicer's default throws edits away when another frame is shown.
+    browser.SetSaveChanges(sequence, True)
     return node
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import vtk
 
+from ..measures.clinical_rows import COLUMNS, flat_rows
 from ..measures.comparison import MetricRow, SliceRow, columns
 from ..regions import SliceRegions
 from .host import add_node
@@ -36,10 +37,17 @@ _DESCRIPTIONS = {
 }
 
 
-def region_table(regions: SliceRegions, name: str = "Regions", scene: Any = None) -> Any:
-    """A table node of the slices that have a region, base first: `slice`, `region`, `method`."""
+def region_table(regions: SliceRegions, name: str = "Regions", scene: Any = None, node: Any = None) -> Any:
+    """A table node of the slices that have a region, base first: `slice`, `region`, `method`.
+
+    Args:
+        regions: what to list.
+        name: wanted name of a new node.
+        scene: where a new node goes; None for the current scene.
+        node: a table node to fill anew in place of a new one.
+    """
     rows = regions.table()
-    node = add_node("vtkMRMLTableNode", name, scene)
+    node = add_node("vtkMRMLTableNode", name, scene) if node is None else node
     _fill(
         node,
         {
@@ -52,38 +60,45 @@ def region_table(regions: SliceRegions, name: str = "Regions", scene: Any = None
     return node
 
 
-def metrics_table(rows: Sequence[MetricRow] | Sequence[SliceRow], name: str = "Metrics", scene: Any = None) -> Any:
-    """A table node with a row for each comparison; columns as in metrics.csv, undefined distances are NaN."""
-    node = add_node("vtkMRMLTableNode", name, scene)
+def metrics_table(
+    rows: Sequence[MetricRow] | Sequence[SliceRow], name: str = "Metrics", scene: Any = None, node: Any = None
+) -> Any:
+    """A table node with a row for each comparison; columns as in metrics.csv, undefined distances are NaN.
+
+    Args:
+        rows: of `measures.compare` or `compare_slices`.
+        name: wanted name of a new node.
+        scene: where a new node goes; None for the current scene.
+        node: a table node to fill anew, under its own name; None adds one.
+    """
+    if node is None:
+        node = add_node("vtkMRMLTableNode", name, scene)
     names = columns(type(rows[0])) if rows else columns(MetricRow)
     records = [asdict(row) for row in rows]
     _fill(node, {column: [record[column] for record in records] for column in names}, _DESCRIPTIONS)
     return node
 
 
-def clinical_table(measures: Mapping[str, Any], name: str = "Clinical measures", scene: Any = None) -> Any:
+def clinical_table(
+    measures: Mapping[str, Any], name: str = "Clinical measures", scene: Any = None, node: Any = None
+) -> Any:
     """A table node of `measures.clinical_measures`: one row for each figure that is known.
 
     Columns `structure`, `measure`, `value` (number), `unit`, `text` (grades). Warnings are rows too, so that they are
     not lost.
+
+    Args:
+        measures: the figures.
+        name: wanted name of a new node.
+        scene: where a new node goes; None for the current scene.
+        node: a table node to fill anew in place of a new one.
     """
-    rows: list[tuple[str, str, float, str, str]] = []
-    units = measures.get("units", {})
-    for part in ("lv", "rv", "la"):
-        for key, value in (measures.get(part) or {}).items():
-            if isinstance(value, str):
-                rows.append((part.upper(), key, np.nan, "", value))
-            elif value is not None:
-                rows.append((part.upper(), key, float(value), units.get(key, ""), ""))
-    rows += [
-        ("body", key, float(measures[key]), units.get(key, ""), "")
-        for key in ("bsa_m2", "bsa_dubois_m2")
-        if measures.get(key) is not None
-    ]
-    rows += [("", "warning", np.nan, "", str(text)) for text in measures.get("warnings", ())]
-    node = add_node("vtkMRMLTableNode", name, scene)
-    names = ("structure", "measure", "value", "unit", "text")
-    _fill(node, {column: [row[index] for row in rows] for index, column in enumerate(names)}, {})
+    rows = flat_rows(measures)
+    node = add_node("vtkMRMLTableNode", name, scene) if node is None else node
+    data = {column: [row[index] for row in rows] for index, column in enumerate(COLUMNS)}
+    # NaN, not None: a column without any number would become one of texts.
+    data["value"] = [np.nan if value is None else value for value in data["value"]]
+    _fill(node, data, {})
     return node
 
 

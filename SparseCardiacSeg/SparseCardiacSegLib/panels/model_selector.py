@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import qt
@@ -12,19 +12,19 @@ from slicer.i18n import tr as _
 
 from ..errors import InputError
 from . import requirements
-from .models import ModelChoice, choice_for_folder, listed_models
+from .models import ModelChoice, choice_for_folder, listed_models, name_for_view
 
 
 class ModelSelector:
     """Connects modelSelector, modelFolderButton, modelInfoLabel and the requirements of a .ui file."""
 
-    def __init__(self, ui: Any, onChosen: Callable[[str], None], onMessage: Callable[[str], None]) -> None:  # noqa: N803
+    def __init__(self, ui: Any, onChosen: Callable[[str], None], onMessage: Callable[..., None]) -> None:  # noqa: N803
         """Connect the widgets; the list stays empty until `select`.
 
         Args:
             ui: the panel's widgets by name.
             onChosen: called with the model's name when the user chose another one, or installed packages.
-            onMessage: called with a sentence for the user.
+            onMessage: called with a sentence for the user and, where there are some, details.
         """
         self.ui = ui
         self.missing: tuple[requirements.Package, ...] = ()
@@ -74,6 +74,18 @@ class ModelSelector:
         self.describe()
         return self.selectedName()
 
+    def selectForView(self, wanted: Sequence[str]) -> str:
+        """Choose a model that segments something of a view (names of structures); returns its name, or none's: ""."""
+        if not self._models:
+            self._models = listed_models()
+        name = name_for_view(self._models, self.selectedName(), wanted)
+        return self.select(name) if name else ""
+
+    def refresh(self) -> str:
+        """List the models anew, because some came or went; the chosen one stays chosen if it is still there."""
+        chosen, self._models = self.selectedName(), []
+        return self.select(chosen)
+
     def describe(self) -> None:
         """Say what the chosen model is, and what is missing to run it."""
         choice = self.selected()
@@ -112,7 +124,7 @@ class ModelSelector:
             if requirements.ask_and_install(self.missing):
                 self._onMessage(_("The packages are installed."))
         except InputError as error:
-            self._onMessage(str(error))
+            self._onMessage(str(error), getattr(error, "details", ""))
         self.describe()
         self._onChosen(self.selectedName())
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError
-
-PROVIDED = ("SimpleITK", "numpy", "scipy", "requests", "torch", "torchvision")
-"""Packages that come with Slicer or with the PyTorch extension: pip must not replace Slicer's own builds."""
+from .install_errors import InstallError
+from .package_install import PROVIDED, install
+from .package_versions import distribution_name, installed_version, meets, unmet
+from .settings import current_settings
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Package:
 
     Attributes:
         module: the name that is imported.
-        requirement: what pip is asked for.
+        requirement: what pip is asked for: the lowest version that works, and those known not to work.
         megabytes: size on disk with what it brings along, for the question to the user.
     """
 
@@ -34,72 +34,156 @@ class Package:
     megabytes: int
 
     def is_installed(self) -> bool:
-        """Whether it can be imported; nothing is imported to find out."""
+        """Whether it can be imported, in whatever version; nothing is imported to find out."""
         return self.module in sys.modules or importlib.util.find_spec(self.module) is not None
+
+    def wrong_version(self) -> str:
+        """The installed version, if it is too old or known not to work; else empty."""
+        version = installed_version(distribution_name(self.requirement))
+        return version if version and self.is_installed() and not meets(self.requirement, version) else ""
+
+    def is_usable(self) -> bool:
+        """Whether it is installed, in a version that works, with everything that it needs itself."""
+        if not self.is_installed():
+            return False
+        # Without metadata it is a build of another name (onnxruntime-gpu) or Slicer's own: taken as it is.
+        known = installed_version(distribution_name(self.requirement)) is not None
+        return not known or not unmet([self.requirement], [name for name in PROVIDED if name != self.module])
 
 
 ONNX_PACKAGES = (Package("onnxruntime", "onnxruntime>=1.20", 75), Package("psutil", "psutil>=5.9", 1))
 """What the embedded models need."""
 
-TORCH = Package("torch", "torch>=2.6", 1200)
-"""Comes through the PyTorch extension, which chooses the build that fits the graphics card."""
+TORCH = Package("torch", "torch>=2.6,!=2.9.*", 1200)
+"""Comes through the PyTorch extension, which chooses the build that fits the graphics card.
+
+2.6 reads checkpoints without running code from them by default. 2.9 is excluded by nnU-Net's own requirements: its 3D
+convolutions in mixed precision take four times as long (github.com/pytorch/pytorch/issues/166122).
+"""
+
+TORCHVISION = Package("torchvision", "torchvision>=0.21", 15)
+"""Comes through the PyTorch extension, too."""
 
 TORCH_PACKAGES = (TORCH, Package("nnunetv2", "nnunetv2>=2.6.4", 300), Package("psutil", "psutil>=5.9", 1))
-"""What a model without an ONNX network needs."""
+"""What an nnU-Net model without an ONNX network needs. Before 2.6.4, nnU-Net does not read checkpoints of torch 2.6."""
+
+SAM_PACKAGES = (
+    TORCH,
+    TORCHVISION,
+    Package("segment_anything", "segment-anything>=1.0", 1),
+    Package("psutil", "psutil>=5.9", 1),
+)
+"""What SAM, MedSAM and models fine-tuned from them need."""
+
+FIGURES_PACKAGES = (Package("matplotlib", "matplotlib>=3.9", 60),)
+"""What the pictures of the report need."""
+
+_FROM_EXTENSION = ("torch", "torchvision")
 
 
-def missing_packages(needs_torch: bool) -> tuple[Package, ...]:
-    """The packages that are not installed yet."""
+def missing_packages(needs_torch: bool, prompting: bool = False) -> tuple[Package, ...]:
+    """The packages that are not installed yet, or not in a version that works.
+
+    Args:
+        needs_torch: the model has no ONNX networks.
+        prompting: it is a promptable model.
+    """
     importlib.invalidate_caches()
-    return tuple(
-        package for package in (TORCH_PACKAGES if needs_torch else ONNX_PACKAGES) if not package.is_installed()
-    )
+    needed = ONNX_PACKAGES if not needs_torch else SAM_PACKAGES if prompting else TORCH_PACKAGES
+    return tuple(package for package in needed if not package.is_usable())
 
 
 def missing_sentence(packages: Sequence[Package]) -> str:
-    """One sentence for the panel."""
-    return _("This model needs Python packages that are not installed yet: {names} (about {size}).").format(
-        names=", ".join(package.module for package in packages), size=_size(packages)
-    )
+    """One or two sentences for the panel."""
+    wrong = {package: version for package in packages if (version := package.wrong_version())}
+    absent = [package for package in packages if package not in wrong]
+    sentences = []
+    if absent:
+        sentences.append(
+            _("This model needs Python packages that are not installed yet: {names} (about {size}).").format(
+                names=", ".join(package.module for package in absent), size=size_text(absent)
+            )
+        )
+    for package, version in wrong.items():
+        sentences.append(
+            _("{name} {version} is installed, but {requirement} is needed.").format(
+                name=package.module, version=version, requirement=package.requirement
+            )
+        )
+    return " ".join(sentences)
 
 
 def ask_and_install(packages: Sequence[Package]) -> bool:
-    """Tell what will be installed and how large it is, and install it if the user agrees.
+    """Tell what will be installed, from where and how large it is, and install it if the user agrees.
 
     Returns:
         Whether it was installed.
 
     Raises:
-        InputError: the PyTorch extension is missing, or pip failed; the sentence says what to do.
+        InputError: the PyTorch extension is missing; or an `InstallError`, whose `details` are pip's last output.
     """
-    if TORCH in packages and not _has_pytorch_extension():
+    folder = current_settings().wheel_folder
+    by_extension = _left_to_extension(packages, folder)
+    if by_extension:
+        _check_extension(by_extension)
+    if not slicer.util.confirmOkCancelDisplay(_question(packages, folder), _("Install Python packages")):
+        return False
+    if by_extension:
+        _install_torch()
+    rest = [package.requirement for package in packages if package not in by_extension]
+    if rest:
+        _install(rest)
+    importlib.invalidate_caches()
+    return all(package.is_usable() for package in packages)
+
+
+def size_text(packages: Sequence[Package]) -> str:
+    """How much room packages take on the disk, for people."""
+    megabytes = sum(package.megabytes for package in packages)
+    if megabytes >= 1000:
+        return _("{gigabytes} GB").format(gigabytes=f"{megabytes / 1000:.1f}")
+    return _("{megabytes} MB").format(megabytes=megabytes)
+
+
+def _question(packages: Sequence[Package], folder: Path | None) -> str:
+    names = ", ".join(package.requirement for package in packages)
+    if folder is None:
+        return _(
+            "{names} will be downloaded and installed into Slicer's Python environment (about {size} on disk). "
+            "This needs the internet and may take several minutes. Continue?"
+        ).format(names=names, size=size_text(packages))
+    return _(
+        "{names} will be installed into Slicer's Python environment (about {size} on disk) from the folder {folder}. "
+        "This may take several minutes. Continue?"
+    ).format(names=names, size=size_text(packages), folder=folder)
+
+
+def _left_to_extension(packages: Sequence[Package], folder: Path | None) -> list[Package]:
+    """PyTorch's packages, except where the user has put them into the folder of packages."""
+    return [
+        package
+        for package in packages
+        if package.module in _FROM_EXTENSION and not (folder and any(folder.glob(f"{package.module}-*.whl")))
+    ]
+
+
+def _check_extension(packages: Sequence[Package]) -> None:
+    """Raise InputError where the PyTorch extension cannot install these."""
+    if not _has_pytorch_extension():
         raise InputError(
             _(
                 "PyTorch is installed through Slicer's PyTorch extension: "
                 "install that in the Extensions Manager, then restart Slicer."
             )
         )
-    question = _(
-        "{names} will be downloaded and installed into Slicer's Python environment (about {size} on disk). "
-        "This needs the internet and may take several minutes. Continue?"
-    ).format(names=", ".join(package.requirement for package in packages), size=_size(packages))
-    if not slicer.util.confirmOkCancelDisplay(question, _("Install Python packages")):
-        return False
-    try:
-        if TORCH in packages:
-            _install_torch()
-        rest = [package.requirement for package in packages if package is not TORCH]
-        if rest:
-            _install(rest)
-    except Exception as error:  # pip's failure is a CalledProcessError, the PyTorch extension raises what it likes
-        raise InputError(_("Installing failed: {reason}. Is the internet reachable?").format(reason=error)) from error
-    importlib.invalidate_caches()
-    return all(package.is_installed() for package in packages)
-
-
-def _size(packages: Sequence[Package]) -> str:
-    megabytes = sum(package.megabytes for package in packages)
-    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes} MB"
+    for package in packages:
+        if version := package.wrong_version():
+            raise InputError(
+                _(
+                    "{name} {version} does not work with these models: uninstall PyTorch in the PyTorch Util module, "
+                    "restart Slicer, and install {requirement} there."
+                ).format(name=package.module, version=version, requirement=package.requirement)
+            )
 
 
 def _has_pytorch_extension() -> bool:
@@ -114,68 +198,18 @@ def _has_pytorch_extension() -> bool:
 def _install_torch() -> None:
     from PyTorchUtils import PyTorchUtilsLogic
 
-    # Only arguments that every published version of the extension takes: their names have changed before.
-    if PyTorchUtilsLogic().installTorch(askConfirmation=False) is None:
-        raise RuntimeError(_("PyTorch was not installed"))
+    try:
+        # Only arguments that every published version of the extension takes: their names have changed before.
+        torch = PyTorchUtilsLogic().installTorch(askConfirmation=False)
+    except Exception as error:  # the extension raises what it likes
+        raise InstallError(
+            _("The PyTorch extension could not install PyTorch: {reason}. Its module PyTorch Util tells more.").format(
+                reason=error
+            )
+        ) from error
+    if torch is None:
+        raise InstallError(_("The PyTorch extension did not install PyTorch; its module PyTorch Util tells why."))
 
 
 def _install(requirements: list[str]) -> None:
-    """Install with Slicer's own installer (5.12), else with its older one (5.10)."""
-    if importlib.util.find_spec("slicer.packaging") is None:
-        with slicer.util.WaitCursor():
-            for requirement in requirements:
-                _install_without_provided(requirement, slicer.util.pip_install, set())
-        return
-    from packaging.requirements import Requirement
-    from slicer.packaging import pip_ensure
-
-    pip_ensure(
-        [Requirement(requirement) for requirement in requirements],
-        skip_packages=list(PROVIDED),
-        prompt_install=False,
-        requester="SparseCardiacSeg",
-    )
-
-
-def _install_without_provided(requirement: str, pip_install: Callable[[list[str]], None], seen: set[str]) -> None:
-    """Install `requirement` and what it depends on, except what Slicer provides.
-
-    Slicer 5.10's pip_install cannot leave packages out, and pip would put a SimpleITK wheel over Slicer's own build.
-    """
-    name = _name_of(requirement)
-    if name in seen or name in {_normalised(provided) for provided in PROVIDED}:
-        return
-    seen.add(name)
-    try:
-        distribution = importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        pip_install(["--no-deps", requirement])
-        importlib.invalidate_caches()
-        distribution = importlib.metadata.distribution(name)
-    for dependency in distribution.requires or ():
-        specifier, _separator, marker = dependency.partition(";")
-        if _applies(marker):
-            _install_without_provided(specifier.strip(), pip_install, seen)
-
-
-def _applies(marker: str) -> bool:
-    """Whether an environment marker holds here; extras are never asked for."""
-    if not marker.strip():
-        return True
-    if importlib.util.find_spec("packaging") is not None:
-        from packaging.markers import Marker
-    else:  # pip itself is always there, and carries the same code
-        from pip._vendor.packaging.markers import Marker
-
-    return Marker(marker.strip()).evaluate({"extra": ""})
-
-
-def _name_of(requirement: str) -> str:
-    match = re.match(r"[A-Za-z0-9._-]+", requirement)
-    if match is None:
-        raise InputError(f"'{requirement}' is no package name")
-    return _normalised(match.group())
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    install(requirements, current_settings().wheel_folder)

@@ -12,8 +12,8 @@ CATEGORY = "Cardiac MR"
 SAMPLE_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "Sample"
 THUMBNAIL = Path(__file__).resolve().parents[2] / "Resources" / "Icons" / "SampleShortAxis.png"
 SAMPLES = {
-    "ShortAxisED": ("SC-HF-I-01_ED.nii.gz", "SC-HF-I-01 end diastole"),
-    "ShortAxisES": ("SC-HF-I-01_ES.nii.gz", "SC-HF-I-01 end systole"),
+    "ShortAxisED": ("SC-HF-I-01_ED.nii.gz", _("SC-HF-I-01 end diastole")),
+    "ShortAxisES": ("SC-HF-I-01_ES.nii.gz", _("SC-HF-I-01 end systole")),
 }
 """File and node name by sample name (Sunnybrook Cardiac Data, CC0)."""
 
@@ -42,7 +42,7 @@ def register_samples() -> int:
             sampleName=sample,
             uris=path.as_uri(),
             fileNames=file_name,
-            nodeNames=_(node_name),
+            nodeNames=node_name,
             checksums=checksum,
             thumbnailFileName=str(THUMBNAIL) if THUMBNAIL.is_file() else None,
         )

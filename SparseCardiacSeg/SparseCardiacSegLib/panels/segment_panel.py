@@ -1,20 +1,22 @@
-"""The Segment panel: choose a volume and a model, segment or cancel, see the result."""
+"""The Segment panel: choose a model, segment or cancel, see the result."""
 
-# ruff: noqa: N802, N803 (Slicer's own naming is camelCase)
+# ruff: noqa: N802 (Slicer's own naming is camelCase)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import qt
-import slicer
-import vtk
 from slicer.i18n import tr as _
-from slicer.util import VTKObservationMixin
 
 from ..errors import InputError
 from .model_selector import ModelSelector
+from .panel import Panel
+from .parameters import VIEW_STRUCTURES
+from .run_estimate import RunSize, estimate_sentence, remember_run
+from .segment_logic import SegmentLogic, SegmentRequest
 from .segment_run import RunState, SegmentRun
+from .settings import current_settings
 
 if TYPE_CHECKING:
     from ..segmenter import SegmentResult
@@ -23,115 +25,66 @@ POLL_MS = 100
 """Ten looks a second: a progress bar seems to move steadily, and a look takes well under a millisecond."""
 
 
-class Logic(Protocol):
-    """What the panel needs of the module's logic."""
-
-    def getParameterNode(self) -> Any:
-        """The module's parameter node, wrapped."""
-
-    def startSegmentation(self, volumeNode: Any, model: str, device: str, outputNode: Any) -> SegmentRun:
-        """Start the worker on a volume."""
-
-    def showIn3D(self, segmentationNode: Any, visible: bool) -> None:
-        """Show or hide the surfaces of a segmentation."""
-
-
-class SegmentPanel(VTKObservationMixin):
+class SegmentPanel(Panel):
     """Connects the widgets of SegmentPanel.ui with the logic; holds no computation."""
 
-    def __init__(self, widget: Any, logic: Logic) -> None:
-        """Connect the widgets.
+    UI = "SegmentPanel.ui"
 
-        Args:
-            widget: what `slicer.util.loadUI` made of SegmentPanel.ui.
-            logic: the module's logic.
-        """
-        VTKObservationMixin.__init__(self)
-        self.logic = logic
-        self.ui = slicer.util.childWidgetVariables(widget)
-        widget.setMRMLScene(slicer.mrmlScene)
+    def setupWidgets(self) -> None:
+        """Connect the widgets' signals."""
+        self.logic = SegmentLogic(self.session.workers)
         self.run: SegmentRun | None = None
         self._ending: list[SegmentRun] = []
-        self._parameters: Any = None
-        self._guiTag: int | None = None
-        self.models = ModelSelector(self.ui, self.onModelChosen, self._say)
+        self._size: RunSize | None = None
+        self.models = ModelSelector(self.ui, self.onModelChosen, self.fail)
         self.timer = qt.QTimer()
         self.timer.setInterval(POLL_MS)
         self.timer.connect("timeout()", self.onTimer)
         self.ui.applyButton.connect("clicked()", self.onApply)
-        self.ui.show3DCheckBox.connect("toggled(bool)", self.onShow3DToggled)
         self.ui.progressBar.visible = False
-        self.ui.detailsGroupBox.visible = False
-        self._say("")
 
     def enter(self) -> None:
         """The user opened the module: packages may have been installed meanwhile."""
-        self.connectParameterNode()
         self.models.describe()
         self.updateButtons()
 
     def cleanup(self) -> None:
-        """The widget is about to go: stop what runs, and let go of every node."""
+        """The widgets are about to go: stop what runs, and let go of every node."""
         self.cancelRun("")
         self.timer.stop()
-        self.disconnectParameterNode()
-        self.removeObservers()
+        Panel.cleanup(self)
 
     def sceneIsClosing(self) -> None:
         """The nodes that the run works for are about to go."""
         self.cancelRun(_("Stopped, because the scene was closed."))
-        self.disconnectParameterNode()
 
-    def connectParameterNode(self) -> None:
-        """Connect the widgets with the scene's parameter node, unless they are already."""
-        parameters = self.logic.getParameterNode()
-        if self._parameters is not None:
-            if self._parameters.parameterNode is parameters.parameterNode:
-                return
-            self.disconnectParameterNode()
-        if parameters.inputVolume is None:
-            parameters.inputVolume = self._firstVolume()
-        parameters.model = self.models.select(parameters.model)
-        self._parameters = parameters
-        # connectGui(self.ui) gives no tag in Slicer 5.10, so what it connects could not be disconnected again.
-        self._guiTag = parameters.connectParametersToGui(self._parameterWidgets())
-        self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-        self.updateButtons()
+    def onStudyChanged(self, what: str) -> None:
+        """A choice changed, by the user or by a script, or models came or went."""
+        if what == "models" and self.parameters is not None:
+            self.parameters.model = self.models.refresh()
+        if what == "view" and self.parameters is not None:
+            self._followView()
+        if what in ("nodes", "parameters"):
+            if self.parameters is not None and (
+                self.models.selected() is None or self.parameters.model != self.models.selectedName()
+            ):
+                chosen = self.models.select(self.parameters.model)
+                if chosen != self.parameters.model:
+                    self.parameters.model = chosen
+            self.updateButtons()
 
-    def disconnectParameterNode(self) -> None:
-        """Leave the parameter node alone, as before a scene closes."""
-        if self._parameters is None:
-            return
-        self._parameters.disconnectGui(self._guiTag)
-        self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-        self._parameters = None
-        self._guiTag = None
-        self.updateButtons()
-
-    def _parameterWidgets(self) -> dict[str, Any]:
-        """Widgets by the name of the parameter that the .ui file gives them."""
-        named = ((widget.property("SlicerParameterName"), widget) for widget in vars(self.ui).values())
-        return {name: widget for name, widget in named if name}
-
-    def _firstVolume(self) -> Any:
-        """The scene's first volume, to save a click; label maps are of a derived class and do not count."""
-        volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        return next((node for node in volumes if node.GetClassName() == "vtkMRMLScalarVolumeNode"), None)
-
-    def onParametersModified(self, _caller: Any = None, _event: Any = None) -> None:
-        """A choice changed, by the user or by a script."""
-        if self._parameters is None:
-            return
-        if self._parameters.model != self.models.selectedName():
-            chosen = self.models.select(self._parameters.model)
-            if chosen != self._parameters.model:
-                self._parameters.model = chosen
-        self.updateButtons()
+    def _followView(self) -> None:
+        chosen = self.models.selectForView(VIEW_STRUCTURES[self.parameters.view])
+        if chosen:
+            self.parameters.model = chosen
+            self.say("")
+        else:
+            self.say(_("No model here segments this view; use the Prompt section, or a model folder of your own."))
 
     def onModelChosen(self, name: str) -> None:
         """The user chose a model, or installed what it needs."""
-        if self._parameters is not None:
-            self._parameters.model = name
+        if self.parameters is not None:
+            self.parameters.model = name
         self.updateButtons()
 
     def updateButtons(self) -> None:
@@ -146,17 +99,33 @@ class SegmentPanel(VTKObservationMixin):
             ready = _("Segment the chosen volume. The window stays usable meanwhile.")
             self.ui.applyButton.toolTip = reason or ready
         self.models.setEnabled(not running)
-        for widget in (self.ui.inputSelector, self.ui.deviceSelector, self.ui.outputSelector):
+        for widget in (self.ui.deviceSelector, self.ui.mirroringCheckBox, self.ui.allFramesCheckBox):
             widget.enabled = not running
+        self.ui.allFramesCheckBox.visible = self.session.nFrames > 1
+        self.ui.estimateLabel.text = "" if running or reason else estimate_sentence(self._runSize())
+        self.ui.estimateLabel.visible = bool(self.ui.estimateLabel.text)
 
-    def _reasonNotToStart(self) -> str:
-        if self._parameters is None or self._parameters.inputVolume is None:
-            return _("Choose a volume first.")
-        if self.models.selected() is None:
-            return _("Choose a model first.")
-        if self.models.missing:
-            return _("Install the missing packages first.")
-        return ""
+    def request(self) -> SegmentRequest:
+        """What the widgets ask for."""
+        from ..automatic.postprocess import PostprocessSettings
+
+        chosen = self.parameters
+        return SegmentRequest(
+            self.session.volume,
+            self.models.selectedName(),
+            current_settings().device_for(chosen.device.value),
+            self.session.segmentation,
+            self.session.browser,
+            chosen.allFrames,
+            chosen.mirroring,
+            PostprocessSettings(
+                largest_component=chosen.largestComponent,
+                fill_holes=chosen.fillHoles,
+                closing=chosen.closing,
+                blank_slices=chosen.blankSlices,
+                myo_surrounds_lv=chosen.myoSurroundsLv,
+            ),
+        )
 
     def onApply(self) -> None:
         """The button says Segment, or Cancel while a run is on."""
@@ -165,20 +134,15 @@ class SegmentPanel(VTKObservationMixin):
             return
         if self._reasonNotToStart():
             return
-        self.ui.detailsGroupBox.visible = False
         try:
-            self.run = self.logic.startSegmentation(
-                self._parameters.inputVolume,
-                self.models.selectedName(),
-                self._parameters.device.value,
-                self._parameters.outputSegmentation,
-            )
+            self.run = self.logic.start(self.request())
         except InputError as error:
-            self._fail(str(error))
+            self.fail(str(error))
             return
+        self._size = self._runSize()
         self.ui.progressBar.value = 0
         self.ui.progressBar.visible = True
-        self._say(_("Starting"))
+        self.say(_("Starting"))
         self.updateButtons()
         self.timer.start()
 
@@ -191,7 +155,7 @@ class SegmentPanel(VTKObservationMixin):
         # The timer goes on: a worker that does not stop by itself is ended when it is polled after its time of grace.
         self._ending.append(run)
         self.ui.progressBar.visible = False
-        self._say(message)
+        self.say(message)
         self.updateButtons()
 
     def onTimer(self) -> None:
@@ -207,49 +171,51 @@ class SegmentPanel(VTKObservationMixin):
         state = self.run.poll()
         self.ui.progressBar.value = round(100 * state.fraction)
         if state.message:
-            self._say(state.message)
+            self.say(state.message)
         if state.finished:
             self._finish(state)
+
+    def _runSize(self) -> RunSize:
+        from ..mrml.volumes import through_plane_of
+
+        volume = self.session.volume
+        shape = tuple(reversed(volume.GetImageData().GetDimensions()))
+        frames = self.session.nFrames if self.parameters.allFrames else 1
+        slices = shape[through_plane_of(volume)] * frames
+        model = self.models.selected()
+        return RunSize(model, self.parameters.device.value, slices, self.parameters.mirroring)
+
+    def _reasonNotToStart(self) -> str:
+        if self.session.volume is None:
+            return _("Choose a volume first.")
+        if self.models.selected() is None:
+            return _("Choose a model first.")
+        if self.models.missing:
+            return _("Install the missing packages first.")
+        return ""
 
     def _finish(self, state: RunState) -> None:
         # First: whatever happens below, the timer must not come here again.
         run, self.run = self.run, None
         self.ui.progressBar.visible = False
-        self.updateButtons()
         if state.error:
-            self._fail(state.error, state.details)
+            self.fail(state.error, state.details)
         elif state.result is None:
-            self._say(_("Cancelled; nothing was changed."))
+            self.say(_("Cancelled; nothing was changed."))
         else:
             try:
                 self._showResult(run, state.result)
             except InputError as error:
-                self._fail(str(error))
+                self.fail(str(error))
+        self.updateButtons()
 
     def _showResult(self, run: SegmentRun, result: SegmentResult) -> None:
-        node = run.write_result(result)
-        self._say(run.summary(result))
-        if self._parameters is not None:
-            self._parameters.outputSegmentation = node
-            if self._parameters.show3D and node.GetSegmentation().GetNumberOfSegments() > 0:
-                self.logic.showIn3D(node, True)
-
-    def onShow3DToggled(self, checked: bool) -> None:
-        """Show or hide the surfaces of the chosen segmentation."""
-        node = self._parameters.outputSegmentation if self._parameters is not None else None
-        if node is None:
+        node = run.write_result(result, self.session.historyOf)
+        self.say(run.summary(result))
+        if self._size is not None:
+            remember_run(self._size, result.seconds)
+        if self.parameters is None:
             return
-        try:
-            self.logic.showIn3D(node, bool(checked))
-        except InputError as error:
-            self._fail(str(error))
-
-    def _say(self, message: str) -> None:
-        self.ui.statusLabel.text = message
-        self.ui.statusLabel.visible = bool(message)
-
-    def _fail(self, message: str, details: str = "") -> None:
-        """A sentence in the panel and, where there is one, the worker's last output in the details."""
-        self._say(message)
-        self.ui.detailsText.setPlainText(details)
-        self.ui.detailsGroupBox.visible = bool(details)
+        if run.target.output is None and self.session.volume is run.target.volume:
+            self.parameters.outputSegmentation = node
+        self.session.changed.emit("segments")  # the Display section makes the surfaces

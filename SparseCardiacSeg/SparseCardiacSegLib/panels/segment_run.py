@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +13,8 @@ from ..anatomy import DESCRIPTIONS
 from ..segmenter import JobState
 
 if TYPE_CHECKING:
-    from ..mrml.segment_gate import SegmentGate
+    from ..mrml.edit_history import EditHistory
+    from ..segmentation import Segmentation
     from ..segmenter import JobNews, SegmentResult
 
 
@@ -25,7 +27,7 @@ class Job(Protocol):
     def poll(self) -> list[JobNews]:
         """What has happened since the last call; never waits."""
 
-    def cancel(self, grace_s: float = 1.0) -> None:
+    def cancel(self) -> None:
         """Ask for the end; `poll` reports it."""
 
 
@@ -50,30 +52,45 @@ class RunState:
     finished: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class SegmentTarget:
+    """The nodes that a run is for.
+
+    Attributes:
+        volume: the volume that is segmented.
+        output: the segmentation node to write to; None makes a new one.
+        browser: what shows a cine frame by frame; None for a single stack.
+        frame: the frame that was shown at the start, for a run of one frame.
+    """
+
+    volume: Any
+    output: Any
+    browser: Any = None
+    frame: int = 0
+
+
 class SegmentRun:
     """A job and its nodes; the panel polls it, and writes the result with it."""
 
-    def __init__(self, job: Job, volume_node: Any, output_node: Any) -> None:
+    def __init__(self, job: Job, target: SegmentTarget) -> None:
         """Start the job.
 
         Args:
             job: made, not started.
-            volume_node: the volume that is segmented.
-            output_node: the segmentation node to write to; None makes a new one.
+            target: the nodes that it is for.
 
         Raises:
             InputError: the image cannot be segmented, or the worker cannot be started.
         """
-        self.gate: SegmentGate | None = None
+        self.target = target
         self._job = job
-        self._volume = volume_node
-        self._output = output_node
         self._state = RunState(0.0)
         job.start()
 
     def input_is_there(self) -> bool:
-        """Whether the volume is still in the scene."""
-        return self._volume.GetScene() is not None
+        """Whether the volume, and the sequence of a cine, are still in the scene."""
+        nodes = (self.target.volume, self.target.browser)
+        return all(node is None or node.GetScene() is not None for node in nodes)
 
     def poll(self) -> RunState:
         """Where the run stands; never waits."""
@@ -92,34 +109,56 @@ class SegmentRun:
         """Ask the worker to stop; keep polling until the state is finished, so that it is ended if it does not."""
         self._job.cancel()
 
-    def write_result(self, result: SegmentResult) -> Any:
+    def write_result(
+        self, result: SegmentResult, history_of: Callable[[Any, Any, Any], EditHistory] | None = None
+    ) -> Any:
         """Put the segments into the output node, or a new one; returns it.
 
-        Segments that are there and are not of these structures keep every voxel. One undo state is saved.
+        Segments that are there and are not of these structures keep every voxel. One step of undo is kept.
+
+        Args:
+            result: what the model made.
+            history_of: gives the history of a segmentation node, volume node and browser node to write through; None
+                for one of its own.
 
         Raises:
             InputError: the output node cannot take a labelmap.
         """
         from ..mrml.display import show_outlines
-        from ..mrml.segment_gate import SegmentGate
-        from ..mrml.segmentations import segmentation_node
+        from ..mrml.edit_history import EditHistory
+        from ..mrml.segmentations import empty_segmentation_sequence, segmentation_node, segmentation_sequence
 
-        if self._output is None or self._output.GetScene() is None:
-            name = _("{volume} segmentation").format(volume=self._volume.GetName())
-            node = segmentation_node(result.segmentation, self._volume, name)
-            show_outlines(node)
-            return node
+        target, segmentation = self.target, result.segmentation
+        if target.output is not None and target.output.GetScene() is not None:
+            history = (history_of or EditHistory)(target.output, target.volume, target.browser)
+            self._write(history, segmentation)
+            return target.output
+        name = _("{volume} segmentation").format(volume=target.volume.GetName())
+        if segmentation.labels.is_cine:
+            node = segmentation_sequence(segmentation, target.browser, name)
+        elif target.browser is None:
+            node = segmentation_node(segmentation, target.volume, name)
+        else:
+            node = empty_segmentation_sequence(target.browser, name)
+            self._write((history_of or EditHistory)(node, target.volume, target.browser), segmentation)
+        show_outlines(node)
+        return node
+
+    def _write(self, history: EditHistory, segmentation: Segmentation) -> None:
         # Settings of its own: the user's are meant for painting; other segments keep all their voxels.
         editor = slicer.vtkMRMLSegmentEditorNode()
         editor.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
-        self.gate = SegmentGate(self._output, self._volume, editor_node=editor)
-        segmentation = result.segmentation
-        self.gate.write({structure: segmentation.mask(structure) for structure in segmentation.structures})
-        return self._output
+        frames = {self.target.frame: segmentation}
+        if segmentation.labels.is_cine:
+            frames = {frame: segmentation.frame(frame) for frame in range(segmentation.labels.n_frames)}
+        masks = {frame: {part: one.mask(part) for part in one.structures} for frame, one in frames.items()}
+        history.write_frames(masks, editor)
 
     def summary(self, result: SegmentResult) -> str:
         """What was found, and every warning, for the status line."""
         segmentation = result.segmentation
+        if segmentation.labels.is_cine:
+            segmentation = segmentation.frame(self.target.frame)
         volumes = [(DESCRIPTIONS[part].name, segmentation.volume_ml(part)) for part in segmentation.structures]
         found = [f"{name} {volume:.0f} mL" for name, volume in volumes if volume > 0]
         text = _("Done in {seconds} s: {found}.").format(

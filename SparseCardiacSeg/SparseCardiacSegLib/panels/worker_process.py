@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import slicer
+from slicer.i18n import tr as _
 
 from ..errors import InputError
+from .settings import current_settings
 
 if TYPE_CHECKING:
     from ..worker.client import WorkerClient
@@ -32,7 +34,7 @@ def worker_interpreter() -> str:
         return str(installed)
     found = shutil.which("PythonSlicer")
     if found is None:
-        raise InputError(f"{installed} is missing: install 3D Slicer again")
+        raise InputError(_("{program} is missing: install 3D Slicer again.").format(program=installed))
     return found
 
 
@@ -49,10 +51,14 @@ def worker_command() -> list[str]:
 
 
 def make_client() -> WorkerClient:
-    """A client whose worker runs in the environment in which Slicer itself was started; nothing is started yet."""
+    """A client whose worker runs in the environment in which Slicer itself was started; nothing is started yet.
+
+    The user's folders of models and of kept slices are read each time that the worker is started.
+    """
     from ..worker.client import WorkerClient
     from ..worker.environment import worker_environment
 
-    return WorkerClient(
-        command=worker_command(), environment=lambda: worker_environment(slicer.util.startupEnvironment())
-    )
+    def environment() -> dict[str, str]:
+        return worker_environment({**slicer.util.startupEnvironment(), **current_settings().environment()})
+
+    return WorkerClient(command=worker_command(), environment=environment)

@@ -6,10 +6,8 @@ import importlib.util
 from pathlib import Path
 
 from ..errors import InputError
-from .pictures import StudyPicture
-from .results import StudyResult
-
-BUNDLE = "study.mrb"
+from ..findings.files import BUNDLE
+from ..findings.results import StudyPicture, StudyResult
 
 
 def write_study_bundle(
@@ -30,7 +28,7 @@ def write_study_bundle(
         for name, phase in result.phases.items()
     ]
     tables = BundleTables(
-        regions={f"{result.name} {name}": phase.regions for name, phase in result.phases.items()},
+        regions={f"{result.name} {name}": one.regions for name, one in result.phases.items() if one.regions},
         metrics={f"{result.name} {name}": phase.rows for name, phase in result.phases.items() if phase.rows},
         clinical={result.name: result.clinical},
         curves={f"{result.name} {name}": phase.curves for name, phase in result.phases.items() if phase.curves},

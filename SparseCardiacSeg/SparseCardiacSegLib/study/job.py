@@ -7,29 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..anatomy import ACDC, SHORT_AXIS, LabelScheme, Structure
+from ..anatomy import ACDC, SHORT_AXIS
 from ..automatic.catalogue import find_model, model_info
 from ..errors import InputError
 from ..files import output_folder
+from ..findings.results import PhaseResult, StudyResult, measured_phase, sha256
 from ..io import read_segmentation, read_stack
 from ..measures.clinical import clinical_measures
-from ..measures.comparison import compare
-from ..measures.curve import dice_curve
 from ..progress import Progress, no_progress, part_of
-from ..regions import label_regions
 from ..segmentation import Segmentation
 from ..segmenter import SegmentResult, segment_stack
 from ..stack import Stack
 from ..worker.client import WorkerClient
-from .results import PhaseResult, StudyResult, sha256
 from .study import Study
 from .writing import write_outputs
 
 if TYPE_CHECKING:
     from ..automatic.postprocess import PostprocessSettings
     from ..automatic.predictor import PredictionSettings
-
-REGION_METHOD = "20/60/20"
 
 
 def run_study(
@@ -123,42 +118,17 @@ def _measure_phase(
     case: str, phase: str, image_path: Path, stack: Stack, found: SegmentResult, reference_path: Path | None
 ) -> PhaseResult:
     """Regions, surfaces and, where there is a reference, metrics of one segmented phase."""
-    from ..meshes import surfaces
-
     segmentation: Segmentation = found.segmentation.in_scheme(ACDC)
     if not any(segmentation.mask(structure).any() for structure in SHORT_AXIS):
         raise InputError(f"the model found no heart in {image_path}: is it a short-axis stack?")
-    reference = _annotated(read_segmentation(reference_path, ACDC)) if reference_path is not None else None
-    # The reference decides what is basal where there is one: it is what the regional figures are compared with.
-    regions = label_regions(segmentation if reference is None else reference, REGION_METHOD)
-    rows, curves = (), {}
-    if reference is not None:
-        rows = tuple(compare(segmentation, reference, regions, case=case))
-        curves = {
-            structure: dice_curve(segmentation, reference, structure, regions.base_first)
-            for structure in reference.structures
-        }
-    return PhaseResult(
-        phase=phase,
-        image=stack,
+    return measured_phase(
+        phase,
+        stack,
+        segmentation,
+        read_segmentation(reference_path, ACDC) if reference_path is not None else None,
+        case=case,
         image_path=image_path,
-        segmentation=segmentation,
         raw=found.raw.in_scheme(ACDC),
-        regions=regions,
         seconds=found.seconds,
-        reference=reference,
         reference_path=reference_path,
-        rows=rows,
-        curves=curves,
-        surfaces=surfaces(segmentation),
     )
-
-
-def _annotated(reference: Segmentation) -> Segmentation:
-    """`reference` with a scheme that names only what was annotated: what nobody drew is not missing."""
-    present: dict[Structure, int] = {
-        structure: number for structure, number in reference.scheme.numbers.items() if reference.mask(structure).any()
-    }
-    if not present:
-        raise InputError(f"{reference.labels.source or 'the reference'} holds no labelled voxel")
-    return Segmentation(reference.labels, LabelScheme(reference.scheme.name, present), reference.warnings)

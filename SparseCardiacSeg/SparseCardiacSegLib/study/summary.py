@@ -8,19 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .. import __version__
+from ..findings.definitions import DEFINITIONS
+from ..findings.results import PhaseResult, StudyResult, sha256
 from ..meshes import volume_ml
-from .results import PhaseResult, StudyResult, sha256
 
 SCHEMA_VERSION = 1
-
-DEFINITIONS = {
-    "surface": "voxel: boundary voxels by face connectivity, the mask padded by one voxel; mm with true spacing",
-    "hd_mm": "symmetric maximum of the surface distances",
-    "hd95_mm": "larger of the two directed 95th percentiles",
-    "mad_mm": "mean of the two directed mean surface distances",
-    "volume": "sum of discs: voxel count times voxel volume, slice gaps included",
-    "mass": "myocardial volume at end diastole times 1.05 g/mL",
-}
 
 
 def build_summary(result: StudyResult, files: list[tuple[str, str]]) -> dict[str, Any]:
@@ -61,8 +53,8 @@ def build_summary(result: StudyResult, files: list[tuple[str, str]]) -> dict[str
 def _input(phase: PhaseResult) -> dict[str, Any]:
     """One input file: name, checksum, grid."""
     return {
-        "image": phase.image_path.name,
-        "sha256": sha256(phase.image_path),
+        "image": phase.image_path.name if phase.image_path is not None else phase.image.source,
+        "sha256": sha256(phase.image_path) if phase.image_path is not None else None,
         "shape": list(phase.image.shape),
         "spacing_mm": list(phase.image.spacing),
         "reference": phase.reference_path.name if phase.reference_path is not None else None,

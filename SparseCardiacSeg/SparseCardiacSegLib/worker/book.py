@@ -98,7 +98,7 @@ class RequestBook:
             event = Event(
                 EventKind.DIED,
                 request,
-                message=f"The worker process ended unexpectedly{doing}: it {processes.exit_in_words(code)}.",
+                message=f"The worker process ended unexpectedly{doing}: it {processes.exit_in_words(code, log)}.",
                 detail=log,
                 remedy=processes.remedy_for(code, log),
                 exit_code=code,
@@ -132,13 +132,21 @@ class RequestBook:
                 message=failure.message,
                 error_kind=failure.kind,
                 detail=failure.detail,
-                remedy=_REMEDIES[failure.kind],
+                remedy=self._remedy(failure),
             )
         )
         # Libraries rarely give memory back, and a CUDA context is unusable after a fault: a new process must begin
         # again, unless this one still has work to do.
         broken = failure.kind is ErrorKind.MEMORY or "CUDA" in failure.message
         return "the worker is started anew after a failure" if broken and not self._commands else ""
+
+    @staticmethod
+    def _remedy(failure: Failure) -> str:
+        """For a fault whose cause is known (a package that does not fit, say), what helps; else that of its kind."""
+        known = (
+            processes.known_remedy(f"{failure.message}\n{failure.detail}") if failure.kind is ErrorKind.INTERNAL else ""
+        )
+        return known or _REMEDIES[failure.kind]
 
     def _finish(self, event: Event) -> None:
         """Report the end of a request, once; an event without a request stands alone."""

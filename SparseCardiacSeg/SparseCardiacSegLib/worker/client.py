@@ -24,6 +24,9 @@ from .environment import worker_environment
 from .events import Event, EventKind, Reply, error_of
 from .protocol import CancelRequest, ErrorKind, Request
 
+CANCEL_GRACE_S = 0.7
+"""How long cancelled work may take to stop by itself: polled ten times a second, it is gone within one either way."""
+
 _DRAIN_S = 0.5
 """How long the pipes of a dead worker may take to run dry before it is reported."""
 
@@ -197,7 +200,7 @@ class WorkerClient:
         if self._connection.news.wait(seconds):
             self._connection.news.clear()
 
-    def cancel(self, grace_s: float = 1.0, request: int | None = None) -> None:
+    def cancel(self, grace_s: float = CANCEL_GRACE_S, request: int | None = None) -> None:
         """Ask the worker to stop; `poll` ends its whole process tree if it has not within `grace_s`. Does not wait.
 
         Args:

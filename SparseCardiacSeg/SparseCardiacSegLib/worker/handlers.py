@@ -23,9 +23,22 @@ Reply = tuple[Mapping[str, Any], Arrays]
 
 def default_handlers() -> dict[str, Handler]:
     """What the worker of this extension can do, by command. Other rooms add theirs here."""
+    from .export_handlers import export_handlers
+    from .metric_handlers import metric_handlers
+    from .model_handlers import model_handlers
     from .prompt_handlers import prompt_handlers
+    from .surface_handlers import surface_handlers
 
-    return {"ping": ping, "segment": segment, "postprocess": postprocess, **prompt_handlers()}
+    return {
+        "ping": ping,
+        "segment": segment,
+        "postprocess": postprocess,
+        **prompt_handlers(),
+        **metric_handlers(),
+        **model_handlers(),
+        **surface_handlers(),
+        **export_handlers(),
+    }
 
 
 def ping(params: Mapping[str, Any], arrays: Arrays, context: Context) -> Reply:

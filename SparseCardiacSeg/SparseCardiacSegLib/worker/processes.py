@@ -11,7 +11,12 @@ from contextlib import suppress
 from types import ModuleType
 
 WINDOWS = sys.platform == "win32"
+_TASKKILL_S = 5.0
 
+_LAUNCHER_CRASH = "exit abnormally - Report the problem"
+"""What the launcher before Slicer's interpreter writes when that crashed or was killed; it then ends with code 1."""
+
+_SIGKILL = 9  # `signal.SIGKILL` does not exist on Windows
 _OUT_OF_MEMORY = "often because memory ran out"
 _SIGNALS = {
     4: "it used an instruction that this processor lacks",
@@ -73,7 +78,14 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError, PermissionError):  # the group is empty; macOS: it holds only a zombie
             os.killpg(process.pid, signal.SIGKILL)
     elif process.poll() is None and _psutil() is None:
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+        with suppress(OSError, subprocess.TimeoutExpired):  # a hung system: what is below ends at least the worker
+            subprocess.run(
+                ["taskkill", "/F", "/T", "/PID", str(process.pid)],
+                capture_output=True,
+                check=False,
+                timeout=_TASKKILL_S,
+                creationflags=subprocess.CREATE_NO_WINDOW,
+            )
     process.kill()
     _kill_all(children)
     with suppress(subprocess.TimeoutExpired):  # held by the kernel (a stuck network disk): it ends when that lets go
@@ -147,33 +159,69 @@ class Watched:
         return False
 
 
-def exit_in_words(code: int) -> str:
-    """How a process ended, as the end of a sentence that begins with "it"."""
-    if WINDOWS:
+def exit_in_words(code: int, log: str = "") -> str:
+    """How a process ended, as the end of a sentence that begins with "it".
+
+    Args:
+        code: as the operating system gave it.
+        log: what it wrote to stderr, in which a launcher before it may have said more.
+    """
+    if WINDOWS and (code & 0xFFFFFFFF) in _WINDOWS_CODES:
         unsigned = code & 0xFFFFFFFF
-        if unsigned in _WINDOWS_CODES:
-            return f"ended with code 0x{unsigned:08X} ({_WINDOWS_CODES[unsigned]})"
-        return f"ended with exit code {code}"
-    # A launcher between the client and the interpreter reports a signal as 128 + its number, as a shell does.
-    number = -code if code < 0 else code - 128 if 128 < code < 160 else 0
-    if not number:
-        return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        name = "unknown"
-    reason = _SIGNALS.get(number)
-    return f"was killed by signal {number} ({name}{': ' + reason if reason else ''})"
+        return f"ended with code 0x{unsigned:08X} ({_WINDOWS_CODES[unsigned]})"
+    number = 0 if WINDOWS else _signal_number(code)
+    if number:
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = "unknown"
+        reason = _SIGNALS.get(number)
+        return f"was killed by signal {number} ({name}{': ' + reason if reason else ''})"
+    if _LAUNCHER_CRASH in log:
+        return f"crashed or was {_SIGNALS[_SIGKILL]}" if _killed_by_launchers_word(log) else "crashed"
+    return f"ended with exit code {code}"
 
 
 def remedy_for(code: int, log: str) -> str:
     """What a user can do about a worker that ended with `code` and wrote `log` before."""
+    return known_remedy(log, code) or (
+        "Try again: the worker is started anew. If it happens again, choose device CPU and report the lines below."
+    )
+
+
+def known_remedy(log: str, code: int = 0) -> str:
+    """What a user can do about a cause that an exit code or the last words of a program tell; empty for others."""
+    lower = log.lower()
     if missing := re.findall(r"No module named '?([\w.]+)", log):
         return f"Install the Python package '{missing[-1].split('.')[0]}' for the worker's interpreter, then try again."
-    if "DLL load failed" in log or "cannot open shared object file" in log or "Library not loaded" in log:
-        return "A Python package does not fit this system: install it again, then try again."
-    if code in (-9, 137) or "MemoryError" in log or "bad_alloc" in log or "out of memory" in log.lower():
+    if re.search(r"dll load failed|cannot open shared object file|library not loaded|_array_api not found", lower) or (
+        "numpy" in lower and re.search(r"compiled using numpy 1|dtype size changed|multiarray failed to import", lower)
+    ):
+        return "A Python package does not fit this system or another package: install it again, then try again."
+    if code & 0xFFFFFFFF in (0xC0000135, 0xC0000142):
+        return "A program library is missing: install Slicer and the Python packages again, then try again."
+    if "no space left on device" in lower or "not enough space on the disk" in lower:
+        return "Free some space on the disk of the temporary folder, then try again."
+    if (
+        _signal_number(code) == _SIGKILL
+        or code & 0xFFFFFFFF == 0xC0000017
+        or "MemoryError" in log
+        or re.search(r"bad_alloc|out of memory|paging file is too small", lower)
+        or _killed_by_launchers_word(log)
+    ):
         return "Close other programs or choose a smaller model or image, then try again."
-    if code in (-4, 132):
+    if re.search(r"cuda driver version is insufficient|no kernel image is available|cuda error|cudnn", lower):
+        return "Choose device CPU, or install a PyTorch that fits the graphics driver in the PyTorch Util module."
+    if _signal_number(code) == 4 or code & 0xFFFFFFFF == 0xC000001D or "illegal instruction" in lower:
         return "Install builds of PyTorch and ONNX Runtime that fit this processor, then try again."
-    return "Try again: the worker is started anew. If it happens again, choose device CPU and report the lines below."
+    return ""
+
+
+def _signal_number(code: int) -> int:
+    """The signal that ended a process; 0 for none. A launcher tells it as 128 + its number, as a shell does."""
+    return -code if -65 < code < 0 else code - 128 if 128 < code < 160 else 0
+
+
+def _killed_by_launchers_word(log: str) -> bool:
+    """Whether the launcher says that the interpreter ended abnormally, which itself wrote no stack: it was killed."""
+    return _LAUNCHER_CRASH in log and "Fatal Python error" not in log

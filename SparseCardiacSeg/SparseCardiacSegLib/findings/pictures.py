@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
+from ..anatomy import Structure
 from ..figures import (
     base_direction,
     dice_curve_figure,
@@ -11,47 +12,77 @@ from ..figures import (
     montage,
     region_bands,
     surfaces_picture,
+    volume_curve_figure,
     volumes_figure,
 )
 from ..progress import Progress, no_progress
 from ..segmentation import Segmentation
-from .results import PhaseResult, StudyResult
+from .results import PhaseResult, StudyPicture, StudyResult
 
 
-@dataclass(frozen=True, eq=False)
-class StudyPicture:
-    """One picture: file name, bytes, heading and caption."""
+def draw_study(
+    result: StudyResult, progress: Progress = no_progress, draw_surfaces: bool = True
+) -> tuple[list[StudyPicture], list[str]]:
+    """Every picture of the report, in its order, and warnings about those that could not be drawn.
 
-    file: str
-    png: bytes
-    title: str
-    caption: str
-
-
-def draw_study(result: StudyResult, progress: Progress = no_progress) -> tuple[list[StudyPicture], list[str]]:
-    """Every picture of the report, in its order, and warnings about those that could not be drawn."""
+    Args:
+        result: what was found.
+        progress: told before each phase.
+        draw_surfaces: False leaves the surfaces out, for which OpenGL is needed.
+    """
     pictures: list[StudyPicture] = []
     warnings: list[str] = []
     for number, (name, phase) in enumerate(result.phases.items()):
         progress(number / (len(result.phases) + 1), f"drawing {name}")
         pictures += _phase_pictures(result.name, name, phase)
+        if not phase.surfaces or not draw_surfaces:
+            continue
         try:
             pictures.append(_surfaces_picture(name, phase))
         except RuntimeError as error:
             warnings.append(f"no picture of the surfaces at {name}: {error}")
     progress(len(result.phases) / (len(result.phases) + 1), "drawing volumes")
-    phases = {name: phase.segmentation for name, phase in result.phases.items()}
-    base_first = next(iter(result.phases.values())).regions.base_first
-    pictures.append(
-        StudyPicture(
-            "volumes.png",
-            volumes_figure(phases, base_first),
-            "Volumes",
-            "Volume of every structure and where along the stack it comes from (summation of discs).",
-        )
-    )
+    pictures.append(_volumes_picture(result))
     progress(1.0, "pictures drawn")
     return pictures, warnings
+
+
+def cine_picture(
+    volumes: Mapping[Structure, Sequence[float | None]],
+    times: Sequence[float] | None,
+    marks: Mapping[str, int],
+) -> StudyPicture:
+    """Volumes over the heart beat; frames that nobody labelled leave a gap.
+
+    Args:
+        volumes: mL in every frame.
+        times: seconds from the first frame; None puts frame numbers on the axis.
+        marks: frames to mark by name.
+    """
+    drawn = {
+        structure: [float("nan") if value is None else value for value in values]
+        for structure, values in volumes.items()
+    }
+    return StudyPicture(
+        "volume_curve.png",
+        volume_curve_figure(drawn, times, marks),
+        "Volumes over the heart beat",
+        "Volume of every structure in each labelled frame (summation of discs).",
+    )
+
+
+def _volumes_picture(result: StudyResult) -> StudyPicture:
+    """Volumes of the ventricles by phase; of the atrium where there is nothing else."""
+    shown = {name: phase for name, phase in result.phases.items() if phase.regions is not None} or result.phases
+    regions = next(iter(shown.values())).regions
+    return StudyPicture(
+        "volumes.png",
+        volumes_figure(
+            {name: phase.segmentation for name, phase in shown.items()}, regions is None or regions.base_first
+        ),
+        "Volumes",
+        "Volume of every structure and where along the stack it comes from (summation of discs).",
+    )
 
 
 def _phase_pictures(case: str, name: str, phase: PhaseResult) -> list[StudyPicture]:
@@ -63,7 +94,8 @@ def _phase_pictures(case: str, name: str, phase: PhaseResult) -> list[StudyPictu
             f"montage_{stem}.png",
             montage(phase.image, phase.segmentation, None, regions, title=title),
             f"Segmentation, {name}",
-            f"Every slice, base first, with the contours of the segmentation at {name}.",
+            f"Slices {'base first' if regions else 'in the order of the image'} with the contours of the segmentation, "
+            f"{_where(name, phase)}.",
         )
     ]
     if phase.reference is not None:
@@ -82,24 +114,33 @@ def _phase_pictures(case: str, name: str, phase: PhaseResult) -> list[StudyPictu
                 f"Where they differ, {name}",
                 "Voxels that both hold, only the prediction, only the reference.",
             ),
+        ]
+    if phase.curves and regions is not None:
+        pictures.append(
             StudyPicture(
                 f"dice_curve_{stem}.png",
                 dice_curve_figure(phase.curves, region_bands(regions), title=f"Dice from base to apex, {name}"),
                 f"Dice from base to apex, {name}",
                 f"101-point Dice curve; regions by {regions.method}.",
-            ),
-        ]
+            )
+        )
     return pictures
 
 
 def _surfaces_picture(name: str, phase: PhaseResult) -> StudyPicture:
     """Surfaces of one phase; RuntimeError on a computer without OpenGL."""
+    base = None if phase.regions is None else base_direction(phase.image, phase.regions.base_first)
     return StudyPicture(
         f"surfaces_{name.lower()}.png",
-        surfaces_picture(phase.surfaces, base_direction(phase.image, phase.regions.base_first)),
+        surfaces_picture(phase.surfaces, base),
         f"Surfaces, {name}",
         "Closed surfaces by shape-based interpolation between the slices, from two sides.",
     )
+
+
+def _where(name: str, phase: PhaseResult) -> str:
+    """The phase in words, with the frame of a cine."""
+    return name if phase.frame is None else f"{name} (frame {phase.frame})"
 
 
 def _only_structures_of(segmentation: Segmentation, reference: Segmentation) -> Segmentation:

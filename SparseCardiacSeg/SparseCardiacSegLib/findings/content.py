@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import __version__
 from ..anatomy import DESCRIPTIONS, Structure
+from ..measures.clinical_rows import clinical_figures, readable_unit
 from ..meshes import volume_ml
 from ..regions import Region
 from ..report import ClinicalRow, InputFile, MetricsRow, MetricsTable, Picture, RegionRow, ReportContent, VolumeRow
-from .pictures import StudyPicture
-from .results import PhaseResult, StudyResult, sha256
-from .summary import DEFINITIONS
+from ..report.content import RESEARCH_USE
+from .definitions import COMPARISON_DEFINITIONS, DEFINITIONS
+from .results import PhaseResult, StudyPicture, StudyResult, sha256
 
 CITATIONS = (
     "Isensee F, Jaeger PF, Kohl SAA, Petersen J, Maier-Hein KH. nnU-Net: a self-configuring method for deep "
@@ -25,20 +26,16 @@ CITATIONS = (
     "Multi-structures Segmentation and Diagnosis: Is the Problem Solved? IEEE TMI 37(11):2514-2525, 2018.",
 )
 
-_CLINICAL = (
-    ("lv", "edv_ml", "LV end-diastolic volume", "mL", "LV at ED: {LV ED}", True),
-    ("lv", "esv_ml", "LV end-systolic volume", "mL", "LV at ES: {LV ES}", True),
-    ("lv", "sv_ml", "LV stroke volume", "mL", "EDV minus ESV", False),
-    ("lv", "ef_pct", "LV ejection fraction", "%", "SV / EDV", True),
-    ("lv", "mass_g", "LV mass", "g", "MYO at ED ({MYO ED}) x 1.05 g/mL", True),
-    ("rv", "edv_ml", "RV end-diastolic volume", "mL", "RV at ED: {RV ED}", False),
-    ("rv", "esv_ml", "RV end-systolic volume", "mL", "RV at ES: {RV ES}", False),
-    ("rv", "sv_ml", "RV stroke volume", "mL", "EDV minus ESV", False),
-    ("rv", "ef_pct", "RV ejection fraction", "%", "SV / EDV", False),
+SCENE_CITATIONS = (
+    "Fedorov A, Beichel R, Kalpathy-Cramer J, et al. 3D Slicer as an image computing platform for the Quantitative "
+    "Imaging Network. Magnetic Resonance Imaging 30(9):1323-1341, 2012.",
 )
+"""For a study whose labels came from a scene: nobody knows here which model made them, if any did."""
 
-_PLACE = re.compile(r"\{(\w+ \w+)\}")
-"""`{LV ED}` in a row of `_CLINICAL` stands for the slices that hold the LV at ED."""
+SCENE_NOTICE = (
+    "For research use only. Not a medical device: the figures are those of the segmentation as it stood when this "
+    "report was made, and must not be used for diagnosis or treatment."
+)
 
 
 def report_content(result: StudyResult, pictures: Sequence[StudyPicture], command: Sequence[str]) -> ReportContent:
@@ -50,66 +47,98 @@ def report_content(result: StudyResult, pictures: Sequence[StudyPicture], comman
         command: the command line's arguments, for provenance.
     """
     phases = result.phases
+    told = [phase.regions for phase in phases.values() if phase.regions is not None]
+    model = result.model
+    compared = any(phase.rows for phase in phases.values())
     return ReportContent(
-        title="Cardiac MR segmentation, short axis",
+        title="Cardiac MR segmentation, short axis" if told else "Cardiac MR segmentation, left atrium",
         case=result.name,
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         inputs=tuple(row for name, phase in phases.items() for row in _inputs(name, phase)),
         warnings=result.warnings,
-        model_card=_card_lines(result.model),
+        model_card=() if model is None else _card_lines(model),
         clinical=tuple(_clinical_rows(result)),
         volumes=tuple(row for name, phase in phases.items() for row in _volumes(name, phase)),
         regions=tuple(
             RegionRow(name, str(region), tuple(phase.regions.slices(region)))
             for name, phase in phases.items()
+            if phase.regions is not None
             for region in Region
         ),
-        regions_method=next(iter(phases.values())).regions.method,
+        regions_method=_region_methods(phases),
         metrics=tuple(_metrics(name, phase) for name, phase in phases.items() if phase.rows),
         pictures=tuple(Picture(one.png, one.title, one.caption) for one in pictures),
-        provenance=(
-            ("Software", f"SparseCardiacSeg {__version__}"),
-            ("Model", f"{result.model['name']}, SHA-256 {result.model['sha256']}"),
-            ("Command", "sparsecardiacseg " + " ".join(command) if command else "called as a library"),
-            ("Prediction", _settings_line(result.settings["prediction"])),
-            ("Post-processing", _settings_line(result.settings["postprocess"])),
-            ("Time of the network", ", ".join(f"{name} {phase.seconds:.1f} s" for name, phase in phases.items())),
-        ),
+        provenance=_provenance(result, command),
         definitions=(
-            *tuple(DEFINITIONS.items()),
+            *((name, text) for name, text in DEFINITIONS.items() if compared or name not in COMPARISON_DEFINITIONS),
             ("papillary muscles", result.clinical["conventions"]["papillary_muscles"]),
         ),
-        citations=CITATIONS,
-        licences=tuple(line for line in (_licence_line(result.model), result.attribution) if line),
+        citations=SCENE_CITATIONS if model is None else CITATIONS,
+        licences=tuple(line for line in (_licence_line(model) if model else "", result.attribution) if line),
+        notice=SCENE_NOTICE if model is None else RESEARCH_USE,
+    )
+
+
+def _region_methods(phases: Mapping[str, PhaseResult]) -> str:
+    """How regions were told; by phase where the phases differ."""
+    methods = {name: phase.regions.method for name, phase in phases.items() if phase.regions is not None}
+    if len(set(methods.values())) < 2:
+        return next(iter(methods.values()), "")
+    return ", ".join(f"{method} ({name})" for name, method in methods.items())
+
+
+def _provenance(result: StudyResult, command: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """What made the figures: software, model or scene, settings."""
+    software = ("Software", f"SparseCardiacSeg {__version__}")
+    if result.model is None:
+        return (software, *result.origin)
+    times = [f"{name} {phase.seconds:.1f} s" for name, phase in result.phases.items() if phase.seconds is not None]
+    return (
+        software,
+        ("Model", f"{result.model['name']}, SHA-256 {result.model['sha256']}"),
+        ("Command", "sparsecardiacseg " + " ".join(command) if command else "called as a library"),
+        ("Prediction", _settings_line(result.settings["prediction"])),
+        ("Post-processing", _settings_line(result.settings["postprocess"])),
+        ("Time of the network", ", ".join(times)),
     )
 
 
 def _inputs(name: str, phase: PhaseResult) -> list[InputFile]:
     """The image and reference of one phase."""
     grid = phase.image
-    files = [(f"{name} image", phase.image_path)]
-    if phase.reference_path is not None:
-        files.append((f"{name} reference", phase.reference_path))
-    order = "slices run base to apex" if phase.regions.base_first else "slices run apex to base"
+    where = name if phase.frame is None else f"{name}, frame {phase.frame}"
+    files = [(f"{where} image", phase.image_path, grid.source)]
+    if phase.reference is not None:
+        files.append((f"{where} reference", phase.reference_path, phase.reference.labels.source))
     axes = grid.ijk_to_ras[:3, :3] / np.linalg.norm(grid.ijk_to_ras[:3, :3], axis=0)
-    oblique = "" if np.isclose(np.abs(axes).max(axis=0), 1.0).all() else "oblique, "
+    orientation = [] if np.isclose(np.abs(axes).max(axis=0), 1.0).all() else ["oblique"]
+    if phase.regions is not None:
+        orientation.append(f"slices run {'base to apex' if phase.regions.base_first else 'apex to base'}")
     spacing = grid.spacing if grid.spacing_known else None
-    return [InputFile(role, path.name, grid.shape, spacing, oblique + order, sha256(path)) for role, path in files]
+    return [
+        InputFile(
+            role,
+            Path(source).name if path is None else path.name,
+            grid.shape,
+            spacing,
+            ", ".join(orientation),
+            "" if path is None else sha256(path),
+        )
+        for role, path, source in files
+    ]
 
 
 def _clinical_rows(result: StudyResult) -> list[ClinicalRow]:
     """The clinical table; a figure that does not exist is left empty, not out."""
-    used = {
-        f"{structure} {name}": f"summation of discs, slices {_slices(phase, structure)}"
-        for name, phase in result.phases.items()
-        for structure in phase.surfaces
-    }
     rows = []
-    for part, key, name, unit, how, headline in _CLINICAL:
-        computed = _PLACE.sub(lambda match: used.get(match[1], "not labelled"), how)
-        rows.append(ClinicalRow(name, result.clinical[part][key], unit, computed, headline=headline))
-    if result.clinical["bsa_m2"] is not None:
-        rows.append(ClinicalRow("Body surface area", result.clinical["bsa_m2"], "m²", "Mosteller 1987", digits=2))
+    for one in clinical_figures(result.clinical):
+        how = ", ".join(part for part in (one.measured_on, one.method) if part)
+        rows.append(ClinicalRow(one.name, one.value, readable_unit(one.unit), how, one.digits, one.headline))
+        if one.index is not None:
+            how = "by body surface area (Mosteller)"
+            rows.append(ClinicalRow(f"{one.name} index", one.index, readable_unit(one.index_unit), how, one.digits))
+        if one.grade:
+            rows.append(ClinicalRow(f"{one.name} index, grade", one.grade, "", "limits made for echocardiography"))
     return rows
 
 
@@ -147,7 +176,8 @@ def _metrics(name: str, phase: PhaseResult) -> MetricsTable:
         for row in phase.rows
     )
     wanted = ("surface", "hd_mm", "hd95_mm", "mad_mm")
-    return MetricsTable(name, rows, phase.regions.method, tuple((key, DEFINITIONS[key]) for key in wanted))
+    method = "" if phase.regions is None else phase.regions.method
+    return MetricsTable(name, rows, method, tuple((key, DEFINITIONS[key]) for key in wanted))
 
 
 def _card_lines(model: dict[str, Any]) -> tuple[tuple[str, str], ...]:

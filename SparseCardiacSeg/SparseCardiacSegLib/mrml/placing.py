@@ -1,0 +1,45 @@
+"""Slicer's place mode: which Markups node gets the next click in a view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .host import application_logic
+
+
+def interaction_node() -> Any:
+    """The node that keeps the mouse mode; its `ModifiedEvent` tells that it changed."""
+    return application_logic().GetInteractionNode()
+
+
+def start_placing(node: Any, persistent: bool) -> None:
+    """Let the user's clicks in the views go to a Markups node.
+
+    Args:
+        node: the Markups node.
+        persistent: go on after the first markup, until `stop_placing` or Esc. With a node that takes a fixed number of
+            points, Slicer would then make further nodes by itself.
+    """
+    selection, interaction = application_logic().GetSelectionNode(), interaction_node()
+    selection.SetReferenceActivePlaceNodeClassName(node.GetClassName())
+    selection.SetActivePlaceNodeID(node.GetID())
+    if persistent:
+        interaction.SwitchToPersistentPlaceMode()
+    else:
+        interaction.SwitchToSinglePlaceMode()
+
+
+def stop_placing() -> None:
+    """Give the mouse back to the views."""
+    interaction = interaction_node()
+    if interaction is not None and interaction.GetCurrentInteractionMode() == interaction.Place:
+        interaction.SwitchToViewTransformMode()
+
+
+def placed_node() -> Any:
+    """The Markups node that gets the clicks; None where the user is not in place mode."""
+    selection, interaction = application_logic().GetSelectionNode(), interaction_node()
+    if selection is None or interaction is None or interaction.GetCurrentInteractionMode() != interaction.Place:
+        return None
+    node_id = selection.GetActivePlaceNodeID()
+    return interaction.GetScene().GetNodeByID(node_id) if node_id and interaction.GetScene() is not None else None
