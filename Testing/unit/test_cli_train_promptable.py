@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import phantom
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 from SparseCardiacSegLib.cli import main
 from SparseCardiacSegLib.prompting.listing import find_prompt_model
 
@@ -30,7 +30,7 @@ def test_training_writes_a_model_whose_card_says_what_was_given_and_how_it_was_t
     card = tmp_path / "given.json"
     card.write_text(json.dumps({"title": "A trial", "licence": "nobody's", "structures": ["LV"]}), encoding="utf-8")
     out = tmp_path / "models" / "trial"
-    steps = "--steps 2 --warm-up-steps 1 --frozen-steps 0 --calm-steps 0 --window 64".split()
+    steps = ["--steps", "2", "--warm-up-steps", "1", "--frozen-steps", "0", "--calm-steps", "0", "--window", "64"]
     command = ["train-promptable", str(dataset), "--workspace", str(tmp_path / "work"), *steps]
     assert main([*command, "--name", "trial", "--card", str(card), "--out", str(out)]) == 0
     model = find_prompt_model("trial", tmp_path / "models")

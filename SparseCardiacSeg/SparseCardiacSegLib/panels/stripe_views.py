@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -11,6 +12,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..errors import InputError
 from .region_choices import regionName
 
 if TYPE_CHECKING:
@@ -57,7 +59,9 @@ class StripeViews(VTKObservationMixin):
         stripe = self._stripes.setdefault(name, RegionStripe())
         view = slicer.app.layoutManager().sliceWidget(name).sliceView()
         node = self._session.sliceNode(name)
-        shown = self._session.shownSlice(name) if self._regions is not None else None
+        shown = None
+        with suppress(InputError):  # a transform that bends: no slice of it is flat, and none has a stripe
+            shown = self._session.shownSlice(name) if self._regions is not None else None
         follow = (node, vtk.vtkCommand.ModifiedEvent, self._onSliceNode)
         if self._regions is not None and node is not None and not self.hasObserver(*follow):
             self.addObserver(*follow)
