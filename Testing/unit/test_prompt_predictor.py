@@ -268,3 +268,8 @@ def test_small_pieces_that_nobody_clicked_are_left_out_unless_wanted():
     assert not without[0, :2].any()
     assert kept[0, :2].all()
     np.testing.assert_array_equal(without[1:], kept[1:])
+
+
+def test_pieces_of_the_left_atrium_stay_because_veins_are_pieces_of_their_own():
+    atrium = predict_prompts(EmbeddingStore(StrayBackend(), None), IMAGE, [prompt(LA, (20, 20))]).masks[LA]
+    assert atrium[0, :2].all()

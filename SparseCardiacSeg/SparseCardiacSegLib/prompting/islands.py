@@ -13,8 +13,8 @@ SMALLEST_SHARE = 0.1
 """Of the largest piece that was meant; a ring broken in two keeps both halves.
 
 Chosen among three rules on 12 `val` patients of ACDC (two points, no box): the mean Hausdorff distance within slices
-went from 8.7 to 5.9 mm, the Dice from 0.881 to 0.882. On left-atrium slices, whose veins are pieces of their own, it
-costs 0.007 of Dice with the short-axis model.
+went from 8.7 to 5.9 mm, the Dice from 0.881 to 0.882. The left atrium is
+left alone: on 216 slices of 4 `val` volumes (`la-prompt`, box and two points) the rule brought HD95 from 7.4 to 8.9 mm.
 """
 
 _DIAGONALS_TOO = np.ones((3, 3), bool)

@@ -37,7 +37,8 @@ class PromptOptions:
         myocardium: `ring` prompts the ring itself. `difference` prompts the epicardium, the outer border, and takes
             the cavity out; it needs a prompt for the cavity, and is `ring` on slices without one.
         overlap: `order` or `score`, see `combine.without_overlap`.
-        drop_islands: leave out small pieces that nobody clicked, see `islands.without_islands`.
+        drop_islands: leave out small pieces that nobody clicked, see `islands.without_islands`; those of the left
+            atrium stay, for its veins are pieces of their own.
 
     Raises:
         InputError: a value is not one of these.
@@ -127,7 +128,10 @@ def predict_prompts(
         masks[Structure.MYO] &= ~masks[Structure.LV]
     if options.drop_islands:
         points = {prompt.structure: prompt.positive for prompt in prompts}
-        masks = {structure: without_islands(mask, points[structure]) for structure, mask in masks.items()}
+        masks = {
+            structure: mask if structure is Structure.LA else without_islands(mask, points[structure])
+            for structure, mask in masks.items()
+        }
     masks = without_overlap(masks, scores, options.overlap)
     return SlicePrediction(masks, scores, encoded - started, time.perf_counter() - encoded, origin)
 
