@@ -101,6 +101,7 @@ class SparseCardiacSegLogic(ScriptedLoadableModuleLogic):
         from SparseCardiacSegLib.panels.segment_logic import SegmentLogic
         from SparseCardiacSegLib.panels.workers import Workers
 
+        self._parameters: Any = None
         self.workers = Workers()
         self.segmentLogic = SegmentLogic(self.workers)
 
@@ -108,7 +109,11 @@ class SparseCardiacSegLogic(ScriptedLoadableModuleLogic):
         """The scene's parameter node, wrapped (see `panels/parameters.py`)."""
         from SparseCardiacSegLib.panels.parameters import SparseCardiacSegParameterNode
 
-        return SparseCardiacSegParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
+        node = ScriptedLoadableModuleLogic.getParameterNode(self)
+        # One wrapper for a node, which outlives its scene: Slicer never takes a wrapper's observers off the node again.
+        if self._parameters is None or self._parameters.parameterNode is not node:
+            self._parameters = SparseCardiacSegParameterNode(node)
+        return self._parameters
 
     def segment(self, volumeNode: Any, model: str = "", device: str = "auto", outputNode: Any = None) -> Any:
         """Segment a volume (of a cine the frame shown), wait, and return the segmentation node."""

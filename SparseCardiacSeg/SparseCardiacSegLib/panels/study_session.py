@@ -76,6 +76,7 @@ class StudySession(VTKObservationMixin):
         self.parameters = parameters
         self._view = parameters.view
         self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeRemovedEvent, self._onNodeRemoved)
         self._follow()
 
     def disconnect(self) -> None:
@@ -90,7 +91,7 @@ class StudySession(VTKObservationMixin):
     def volume(self) -> Any:
         """The chosen vtkMRMLScalarVolumeNode (for a cine the one that shows the frame); None where there is none."""
         node = self.parameters.inputVolume if self.parameters is not None else None
-        return node if node is not None and node.GetImageData() is not None else None
+        return node if _isInScene(node) and node.GetImageData() is not None else None
 
     @property
     def browser(self) -> Any:
@@ -105,7 +106,8 @@ class StudySession(VTKObservationMixin):
     @property
     def segmentation(self) -> Any:
         """The chosen vtkMRMLSegmentationNode; None where the next write makes one."""
-        return self.parameters.outputSegmentation if self.parameters is not None else None
+        node = self.parameters.outputSegmentation if self.parameters is not None else None
+        return node if _isInScene(node) else None
 
     @property
     def nFrames(self) -> int:
@@ -371,6 +373,11 @@ class StudySession(VTKObservationMixin):
         else:
             self.changed.emit("parameters")
 
+    def _onNodeRemoved(self, _caller: Any, _event: Any) -> None:
+        # Slicer's wrapper keeps a node that is gone until the parameter node is modified, which comes too early here.
+        if self.parameters is not None and (self.volume, self.segmentation, self.browser) != self._chosen:
+            self.parameters.parameterNode.Modified()
+
     def _follow(self) -> None:
         """Observe the nodes that are chosen now, and no others."""
         for node in self._chosen:
@@ -409,3 +416,8 @@ class StudySession(VTKObservationMixin):
 
     def _onSlice(self, _caller: Any, _event: Any) -> None:
         self.changed.emit("slice")
+
+
+def _isInScene(node: Any) -> bool:
+    """Whether a node is one, and was not removed from its scene."""
+    return node is not None and node.GetScene() is not None

@@ -91,8 +91,9 @@ class Workbench(VTKObservationMixin):
     def onSceneStartClose(self, _caller: Any = None, _event: str = "") -> None:
         """The nodes are about to go: stop what runs for them."""
         for panel in self.panels.values():
+            # The parameter node outlives the scene, and its widgets stay connected: Slicer never takes their observers
+            # off the node again, so that connecting anew after every scene would make each change slower.
             panel.sceneIsClosing()
-            panel.disconnectParameters()
         self.session.disconnect()
         self.session.changed.emit("nodes")
 
