@@ -181,6 +181,8 @@ def test_a_segmentation_removed_while_its_surfaces_are_made_is_no_trouble(module
     wait_until(lambda: panel.keeper._job is not None)
     slicer.mrmlScene.RemoveNode(heart[1])
     wait_until(lambda: not panel.keeper.isBusy)
+    assert not heart[1].GetSegmentation().ContainsRepresentation("Closed surface")
+    assert module.ui_of("display").statusLabel.text == ""
 
 
 def test_a_worker_that_dies_is_told_and_the_next_surfaces_are_made(module, heart):

@@ -64,11 +64,9 @@ def volume(app):
 @pytest.fixture
 def models(app, monkeypatch):
     """Models that need nothing, and a worker that has them."""
-    from SparseCardiacSegLib.panels import prompt_models, requirements, worker_process
+    from SparseCardiacSegLib.panels import models, prompt_models, requirements, worker_process
 
-    choices = [
-        prompt_models.PromptModelChoice(name, name.title(), f"Discs ({name}).", (), needs_torch=False) for name in NAMES
-    ]
+    choices = [models.ModelChoice(name, name.title(), f"Discs ({name}).", needs_torch=False) for name in NAMES]
     monkeypatch.setattr(prompt_models, "listed_prompt_models", lambda _folder: list(choices))
     monkeypatch.setattr(requirements, "ONNX_PACKAGES", ())
     monkeypatch.setattr(worker_process, "worker_command", lambda: [sys.executable, str(WORKER)])

@@ -1,4 +1,4 @@
-"""The part of a panel where a model is chosen: the list, a folder of one's own, and what is missing to run it."""
+"""The part of a panel where a model is chosen: the list, what the chosen one is, and what is missing to run it."""
 
 # ruff: noqa: N802 (Slicer's own naming is camelCase)
 
@@ -16,7 +16,7 @@ from .models import ModelChoice, choice_for_folder, listed_models, name_for_view
 
 
 class ModelSelector:
-    """Connects modelSelector, modelFolderButton, modelInfoLabel and the requirements of a .ui file."""
+    """Connects modelSelector, modelInfoLabel, requirementsLabel and installButton of a .ui file."""
 
     def __init__(self, ui: Any, onChosen: Callable[[str], None], onMessage: Callable[..., None]) -> None:  # noqa: N803
         """Connect the widgets; the list stays empty until `select`.
@@ -33,9 +33,16 @@ class ModelSelector:
         self._models: list[ModelChoice] = []
         self._filling = False
         self.ui.modelSelector.connect("currentIndexChanged(int)", self.onIndexChanged)
-        self.ui.modelFolderButton.connect("clicked()", self.onChooseFolder)
         self.ui.installButton.connect("clicked()", self.onInstall)
         self._showMissing()
+
+    def listModels(self) -> list[ModelChoice]:
+        """The models that can be chosen."""
+        return listed_models()
+
+    def packagesMissingFor(self, choice: ModelChoice) -> tuple[requirements.Package, ...]:
+        """The Python packages that a model needs and that are not installed."""
+        return requirements.missing_packages(choice.needs_torch)
 
     def selected(self) -> ModelChoice | None:
         """The chosen model; None where there is none."""
@@ -51,18 +58,13 @@ class ModelSelector:
         """List the models and choose one of them.
 
         Args:
-            name: a catalogue name or a folder; empty, or a model that is gone, gives the first of the list.
+            name: a model's name; empty, or a model that is gone, gives the first of the list.
 
         Returns:
             The name of the model that is chosen now.
         """
         if not self._models:
-            self._models = listed_models()
-        if name and name not in self._names():
-            try:
-                self._models.append(choice_for_folder(name))
-            except InputError as error:
-                self._onMessage(str(error))
+            self._models = self.listModels()
         self._filling = True
         try:
             self.ui.modelSelector.clear()
@@ -77,7 +79,7 @@ class ModelSelector:
     def selectForView(self, wanted: Sequence[str]) -> str:
         """Choose a model that segments something of a view (names of structures); returns its name, or none's: ""."""
         if not self._models:
-            self._models = listed_models()
+            self._models = self.listModels()
         name = name_for_view(self._models, self.selectedName(), wanted)
         return self.select(name) if name else ""
 
@@ -90,33 +92,14 @@ class ModelSelector:
         """Say what the chosen model is, and what is missing to run it."""
         choice = self.selected()
         self.ui.modelInfoLabel.text = choice.info if choice else _("No model was found in this installation.")
-        self.missing = requirements.missing_packages(choice.needs_torch) if choice else ()
+        self.missing = self.packagesMissingFor(choice) if choice else ()
         self._showMissing()
-
-    def setEnabled(self, enabled: bool) -> None:
-        """Let the user choose, or not."""
-        for widget in (self.ui.modelSelector, self.ui.modelFolderButton, self.ui.installButton):
-            widget.enabled = enabled
 
     def onIndexChanged(self, _index: int) -> None:
         """The user chose a model of the list."""
         if not self._filling:
             self.describe()
             self._onChosen(self.selectedName())
-
-    def onChooseFolder(self) -> None:
-        """The user wants a model folder of their own."""
-        folder = qt.QFileDialog.getExistingDirectory(None, _("Choose an nnU-Net v2 model folder"))
-        if not folder:
-            return
-        try:
-            choice = choice_for_folder(folder)
-        except InputError as error:
-            self._onMessage(str(error))
-            return
-        if choice.name not in self._names():
-            self._models.append(choice)
-        self._onChosen(self.select(choice.name))
 
     def onInstall(self) -> None:
         """The user wants the missing packages."""
@@ -135,3 +118,42 @@ class ModelSelector:
 
     def _names(self) -> list[str]:
         return [choice.name for choice in self._models]
+
+
+class AutomaticModelSelector(ModelSelector):
+    """The models of automatic segmentation, and with modelFolderButton an nnU-Net folder of the user's own."""
+
+    def __init__(self, ui: Any, onChosen: Callable[[str], None], onMessage: Callable[..., None]) -> None:  # noqa: N803
+        """Connect the widgets, as for `ModelSelector`."""
+        ModelSelector.__init__(self, ui, onChosen, onMessage)
+        self.ui.modelFolderButton.connect("clicked()", self.onChooseFolder)
+
+    def select(self, name: str) -> str:
+        """As `ModelSelector.select`; a name that is not listed may be a model folder."""
+        if not self._models:
+            self._models = self.listModels()
+        if name and name not in self._names():
+            try:
+                self._models.append(choice_for_folder(name))
+            except InputError as error:
+                self._onMessage(str(error))
+        return ModelSelector.select(self, name)
+
+    def setEnabled(self, enabled: bool) -> None:
+        """Let the user choose, or not."""
+        for widget in (self.ui.modelSelector, self.ui.modelFolderButton, self.ui.installButton):
+            widget.enabled = enabled
+
+    def onChooseFolder(self) -> None:
+        """The user wants a model folder of their own."""
+        folder = qt.QFileDialog.getExistingDirectory(None, _("Choose an nnU-Net v2 model folder"))
+        if not folder:
+            return
+        try:
+            choice = choice_for_folder(folder)
+        except InputError as error:
+            self._onMessage(str(error))
+            return
+        if choice.name not in self._names():
+            self._models.append(choice)
+        self._onChosen(self.select(choice.name))

@@ -10,7 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..errors import InputError
-from .model_selector import ModelSelector
+from .model_selector import AutomaticModelSelector
 from .panel import Panel
 from .parameters import VIEW_STRUCTURES
 from .run_estimate import RunSize, estimate_sentence, remember_run
@@ -36,7 +36,7 @@ class SegmentPanel(Panel):
         self.run: SegmentRun | None = None
         self._ending: list[SegmentRun] = []
         self._size: RunSize | None = None
-        self.models = ModelSelector(self.ui, self.onModelChosen, self.fail)
+        self.models = AutomaticModelSelector(self.ui, self.onModelChosen, self.fail)
         self.timer = qt.QTimer()
         self.timer.setInterval(POLL_MS)
         self.timer.connect("timeout()", self.onTimer)
