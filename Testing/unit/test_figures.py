@@ -26,8 +26,8 @@ from SparseCardiacSegLib.figures import (
     volume_curve_figure,
     volumes_figure,
 )
-from SparseCardiacSegLib.figures.difference import difference_classes
 from SparseCardiacSegLib.figures.tiles import FOOTER, HEADER, WIDTH, make_tiles
+from SparseCardiacSegLib.measures.difference import difference_classes
 from SparseCardiacSegLib.meshes import surfaces
 from SparseCardiacSegLib.regions import Region, SliceRegions
 from SparseCardiacSegLib.segmentation import Segmentation

@@ -19,11 +19,11 @@ from SparseCardiacSegLib.prompting.weights import save_weights
 from SparseCardiacSegLib.training.promptable import augmentation, losses, sampling
 from SparseCardiacSegLib.training.promptable.fit import FitSettings, fit
 from SparseCardiacSegLib.training.promptable.pairs import decode_pairs
-from SparseCardiacSegLib.training.promptable.slices import LabelledSlice, read_slices
+from SparseCardiacSegLib.training.promptable.slices import TrainingSlice, read_slices
 from SparseCardiacSegLib.training.promptable.start import start_from_model, start_from_unet
 
 
-def heart(rows: int = 120, cols: int = 100, patient: str = "p1") -> LabelledSlice:
+def heart(rows: int = 120, cols: int = 100, patient: str = "p1") -> TrainingSlice:
     """A cavity, a ring around it and a right ventricle beside it, each of its own brightness."""
     y, x = np.mgrid[:rows, :cols]
     radius = np.hypot(y - rows * 0.5, x - cols * 0.55)
@@ -31,7 +31,7 @@ def heart(rows: int = 120, cols: int = 100, patient: str = "p1") -> LabelledSlic
     labels[np.hypot(y - rows * 0.5, x - cols * 0.25) < 15] = ALL.numbers[Structure.RV]
     labels[radius < 20] = ALL.numbers[Structure.MYO]
     labels[radius < 12] = ALL.numbers[Structure.LV]
-    return LabelledSlice(np.array([30, 200, 80, 240, 120], np.uint8)[labels], labels, patient)
+    return TrainingSlice(np.array([30, 200, 80, 240, 120], np.uint8)[labels], labels, patient)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 
 from ..anatomy import DESCRIPTIONS, Structure
+from ..measures.difference import difference_classes
 from ..segmentation import Segmentation
 from ..stack import Stack
 from .style import AGREEMENT, OTHER_STRUCTURE, PREDICTION, REFERENCE, png_bytes
@@ -66,21 +67,3 @@ def difference_montage(
     ]
     footer(figure, legend, "all structures" if structure is None else DESCRIPTIONS[structure].name)
     return png_bytes(figure)
-
-
-def difference_classes(
-    prediction: Segmentation, reference: Segmentation, structure: Structure | None = None
-) -> np.ndarray:
-    """0 neither, 1 both agree, 2 prediction only, 3 reference only, 4 different structures: uint8, the grid's shape."""
-    structures = [structure] if structure is not None else list(Structure)
-    predicted = np.zeros(prediction.labels.shape, np.uint8)
-    referred = np.zeros(reference.labels.shape, np.uint8)
-    for number, one in enumerate(structures, start=1):
-        predicted[prediction.mask(one)] = number
-        referred[reference.mask(one)] = number
-    classes = np.zeros(predicted.shape, np.uint8)
-    classes[(predicted > 0) & (predicted == referred)] = 1
-    classes[(predicted > 0) & (referred == 0)] = 2
-    classes[(predicted == 0) & (referred > 0)] = 3
-    classes[(predicted > 0) & (referred > 0) & (predicted != referred)] = 4
-    return classes

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from ...prompting.slice_geometry import GRID, IMAGE_SIZE
-from .slices import LabelledSlice
+from .slices import TrainingSlice
 
 SHORT_AXIS_SCALE = (0.65, 1.9)
 """Zoom about the usual 1.4 mm a pixel: a stack cropped to the heart is enlarged to the encoder's 256 pixels."""
@@ -40,7 +40,7 @@ class Batch:
 
 
 def augmented_batch(
-    slices: list[LabelledSlice], rng: np.random.Generator, strength: float = 1.0, size: int = IMAGE_SIZE
+    slices: list[TrainingSlice], rng: np.random.Generator, strength: float = 1.0, size: int = IMAGE_SIZE
 ) -> Batch:
     """Augment slices and bring them to the encoder's size, or to windows of `size` pixels that hold the heart.
 
@@ -67,7 +67,7 @@ def augmented_batch(
 
 
 def _warped(
-    item: LabelledSlice, rng: np.random.Generator, strength: float = 1.0, size: int = IMAGE_SIZE
+    item: TrainingSlice, rng: np.random.Generator, strength: float = 1.0, size: int = IMAGE_SIZE
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
     """Rotate, mirror, scale and bend one slice into the encoder's frame; it stays centred near the heart."""
     rows, cols = item.image.shape

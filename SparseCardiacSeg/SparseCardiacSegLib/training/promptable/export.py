@@ -17,7 +17,7 @@ from ...prompting.architectures import SLICE_256
 from ...prompting.slice_geometry import IMAGE_SIZE
 from ...prompting.weights import save_weights
 from .fit import FitSettings
-from .slices import LabelledSlice
+from .slices import TrainingSlice
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
@@ -26,7 +26,7 @@ WEIGHTS_NAME = "weights.npz"
 
 
 def export_promptable(
-    sam: Sam, out: Path, name: str, settings: FitSettings, slices: Sequence[LabelledSlice], card: Mapping[str, Any]
+    sam: Sam, out: Path, name: str, settings: FitSettings, slices: Sequence[TrainingSlice], card: Mapping[str, Any]
 ) -> Path:
     """Write `weights.npz` (float16), the ONNX graphs that read it, and `card.json`; whole or not at all.
 

@@ -23,7 +23,7 @@ from .augmentation import Batch, augmented_batch
 from .losses import MULTIMASK_EVERY, label_loss, prompt_loss
 from .pairs import Answers, decode_pairs
 from .sampling import draw_correction, draw_kind, draw_prompt
-from .slices import LabelledSlice
+from .slices import TrainingSlice
 
 N_LABELS = 5
 EMA_DECAY = 0.998
@@ -94,7 +94,7 @@ class PlainHeads(nn.Module):
 
 
 def fit(
-    slices: list[LabelledSlice],
+    slices: list[TrainingSlice],
     out: Path,
     settings: FitSettings,
     start: Callable[[Sam], object] | None = None,

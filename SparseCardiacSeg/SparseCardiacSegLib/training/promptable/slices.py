@@ -16,7 +16,7 @@ MIN_PIXELS = 12
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledSlice:
+class TrainingSlice:
     """One slice with labels in scheme `all`.
 
     Attributes:
@@ -35,7 +35,7 @@ class LabelledSlice:
         return bool((self.labels == ALL.numbers[Structure.LA]).any())
 
 
-def read_slices(folder: Path, split: str, scheme: str) -> list[LabelledSlice]:
+def read_slices(folder: Path, split: str, scheme: str) -> list[TrainingSlice]:
     """Every slice that holds a target, of the cases of one split (see `labelled_cases.read_cases`), patient by patient.
 
     Args:
@@ -55,5 +55,5 @@ def read_slices(folder: Path, split: str, scheme: str) -> list[LabelledSlice]:
             images.reshape(-1, *images.shape[-2:]), labels.reshape(-1, *labels.shape[-2:]), strict=True
         ):
             if (np.bincount(numbers.ravel(), minlength=5)[1:] >= MIN_PIXELS).any():
-                found.append(LabelledSlice(np.ascontiguousarray(image), np.ascontiguousarray(numbers), case.patient))
+                found.append(TrainingSlice(np.ascontiguousarray(image), np.ascontiguousarray(numbers), case.patient))
     return found
