@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -30,6 +31,21 @@ class File:
         return mode == self.ReadOnly and self.exists()
 
 
+@functools.cache
+def _qt_loader() -> tuple[QtUiTools.QUiLoader, frozenset[str]]:
+    """Qt's loader with the stand-in widgets, and the names of all classes that it knows.
+
+    One for all files: telling it 29 classes takes 33 ms, which was half of the time of opening the module.
+    """
+    import widgets
+
+    loader = QtUiTools.QUiLoader()
+    for widget_class in widgets.CUSTOM_WIDGETS:
+        loader.registerCustomWidget(widget_class)
+    names = frozenset({*loader.availableWidgets(), *(kind.__name__ for kind in widgets.CUSTOM_WIDGETS)})
+    return loader, names
+
+
 class UiLoader:
     """qt.QUiLoader with the stand-in widgets, and the .ui file's own connections by Slicer's signatures."""
 
@@ -39,13 +55,8 @@ class UiLoader:
         Raises:
             ValueError: a class, property, signal or slot that Slicer does not have.
         """
-        import widgets
-
         tree = ElementTree.parse(file.path)
-        loader = QtUiTools.QUiLoader()
-        for widget_class in widgets.CUSTOM_WIDGETS:
-            loader.registerCustomWidget(widget_class)
-        offered = {*loader.availableWidgets(), *(kind.__name__ for kind in widgets.CUSTOM_WIDGETS)}
+        loader, offered = _qt_loader()
         self._check(tree, file.path.name, offered)
         connections = [
             [item.findtext(tag) for tag in ("sender", "signal", "receiver", "slot")] for item in tree.iter("connection")
