@@ -25,12 +25,6 @@ from SparseCardiacSegLib.mrml.volumes import sequence_from_stack, volume_from_st
 GRID = {"shape": (10, 48, 48), "spacing": (10.0, 3.0, 3.0), "oblique": True}
 
 
-@pytest.fixture
-def app(tmp_path):
-    with slicer_shims.application(tmp_path) as application:
-        yield application
-
-
 def add(moment, name):
     """A stack with its labels; volume, segmentation node, labels."""
     image, labels = phantom.heart(moment, phantom.grid(**GRID))

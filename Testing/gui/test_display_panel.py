@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +17,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer
 import slicer_shims
-from PySide6 import QtWidgets
+from driving import wait_until
 from SparseCardiacSegLib.anatomy import SHORT_AXIS, Structure
 from SparseCardiacSegLib.meshes.surface import volume_ml
 from SparseCardiacSegLib.mrml.segmentations import CLOSED_SURFACE, segmentation_node, segmentation_sequence
@@ -27,15 +26,6 @@ from SparseCardiacSegLib.mrml.volumes import sequence_from_stack, volume_from_st
 WORKER = [sys.executable, "-m", "SparseCardiacSegLib.worker"]
 LIBRARY = str(Path(__file__).resolve().parents[2] / "SparseCardiacSeg")
 GRID = phantom.grid((8, 64, 64), (12.0, 2.0, 2.0), oblique=True)
-
-
-def wait_until(condition, seconds=60.0):
-    """Let the window live until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QtWidgets.QApplication.processEvents()
-        time.sleep(0.01)
 
 
 def surface_of(node, segment_id):

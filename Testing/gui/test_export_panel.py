@@ -20,6 +20,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer
 import slicer_shims
+from driving import wait_until
 from PySide6 import QtWidgets
 from SparseCardiacSegLib.anatomy import Structure
 from SparseCardiacSegLib.mrml.segmentations import segmentation_node, segmentation_sequence
@@ -27,20 +28,6 @@ from SparseCardiacSegLib.mrml.volumes import sequence_from_stack, volume_from_st
 
 WORKER = Path(__file__).with_name("export_worker.py")
 GRID = {"shape": (9, 40, 40), "spacing": (10.0, 3.5, 3.5), "oblique": True}
-
-
-def wait_until(condition, seconds=240.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QtWidgets.QApplication.processEvents()
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def app(tmp_path):
-    with slicer_shims.application(tmp_path) as application:
-        yield application
 
 
 @pytest.fixture

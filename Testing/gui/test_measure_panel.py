@@ -7,7 +7,6 @@ from __future__ import annotations
 import csv
 import os
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer
 import slicer_shims
-from PySide6 import QtWidgets
+from driving import wait_until
 from SparseCardiacSegLib.anatomy import MNMS, Structure
 from SparseCardiacSegLib.measures.frames import compare_frames
 from SparseCardiacSegLib.mrml.segmentations import segmentation_node, segmentation_sequence
@@ -27,15 +26,6 @@ from SparseCardiacSegLib.segmentation import Segmentation
 
 WORKER = [sys.executable, "-m", "SparseCardiacSegLib.worker"]
 LIBRARY = str(Path(__file__).resolve().parents[2] / "SparseCardiacSeg")
-
-
-def wait_until(condition, seconds=60.0):
-    """Let the window live until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QtWidgets.QApplication.processEvents()
-        time.sleep(0.01)
 
 
 def shifted(labels, columns=2):

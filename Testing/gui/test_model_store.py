@@ -16,26 +16,11 @@ from file_server import serve
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer_shims
-from PySide6 import QtWidgets
+from driving import wait_until
 from SparseCardiacSegLib.automatic import catalogue
 
 TESTING = Path(__file__).resolve().parents[1]
 DATA = model_shelf.weights()
-
-
-def wait_until(condition, seconds=60.0):
-    """Let the window live until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QtWidgets.QApplication.processEvents()
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def app(tmp_path):
-    with slicer_shims.application(tmp_path) as application:
-        yield application
 
 
 @pytest.fixture

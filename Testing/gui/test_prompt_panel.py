@@ -1,139 +1,42 @@
 """The Prompt panel, driven as a user does: Markups in a real scene, a real worker whose masks are discs of 6 pixels."""
 
-# ruff: noqa: ARG001 (fixtures that prepare the scene)
+# ruff: noqa: ARG001, F811 (fixtures, imported, that prepare the scene)
 
 from __future__ import annotations
 
 import os
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import phantom
-import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer
-import slicer_shims
-from PySide6 import QtWidgets
-from SparseCardiacSegLib.anatomy import ACDC, ALL, Structure
+from driving import live, wait_until
+from prompt_driving import (  # noqa: F401 (fixtures)
+    MIDDLE,
+    choose,
+    click,
+    dice,
+    disc,
+    models,
+    module,
+    opened,
+    previewed,
+    run_of,
+    segmentations,
+    shown,
+    ui,
+    volume,
+    wait_for_answer,
+)
+from SparseCardiacSegLib.anatomy import ACDC, Structure
 from SparseCardiacSegLib.mrml import placing
 from SparseCardiacSegLib.mrml.prompt_geometry import world_from_slice
 from SparseCardiacSegLib.mrml.segmentations import segment_mask, segment_structures
 from SparseCardiacSegLib.mrml.volumes import sequence_from_stack, volume_from_stack
-from SparseCardiacSegLib.prompting.prompts import Prompt
 from SparseCardiacSegLib.stack import Stack
-
-WORKER = Path(__file__).resolve().parents[1] / "disc_worker.py"
-NAMES = ("disc", "slow", "slow to decode", "stuck", "dies", "breaks", "short-axis")
-MIDDLE = (48.0, 40.0)
-
-
-def live(seconds=0.05):
-    """Let the window live for a while."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QtWidgets.QApplication.processEvents()
-        time.sleep(0.005)
-
-
-def wait_until(condition, seconds=30.0):
-    """Let the window live until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QtWidgets.QApplication.processEvents()
-        time.sleep(0.005)
-
-
-@pytest.fixture
-def app(tmp_path):
-    with slicer_shims.application(tmp_path) as application:
-        yield application
-
-
-@pytest.fixture
-def volume(app):
-    """An oblique short-axis stack in the scene."""
-    image, _labels = phantom.heart(0.0, phantom.grid(oblique=True))
-    return volume_from_stack(image, "Heart")
-
-
-@pytest.fixture
-def models(app, monkeypatch):
-    """Models that need nothing, and a worker that has them."""
-    from SparseCardiacSegLib.panels import models, prompt_models, requirements, worker_process
-
-    choices = [models.ModelChoice(name, name.title(), f"Discs ({name}).", needs_torch=False) for name in NAMES]
-    monkeypatch.setattr(prompt_models, "listed_prompt_models", lambda _folder: list(choices))
-    monkeypatch.setattr(requirements, "ONNX_PACKAGES", ())
-    monkeypatch.setattr(worker_process, "worker_command", lambda: [sys.executable, str(WORKER)])
-    return choices
-
-
-def opened(app):
-    return slicer_shims.OpenModule(app, only=("study", "prompt"))
-
-
-@pytest.fixture
-def module(app, volume, models):
-    """The module with the panel, at slice 4."""
-    module = opened(app)
-    module.session.showSlice(4)
-    live()
-    yield module
-    module.close()
-
-
-def ui(module):
-    return module.ui_of("prompt")
-
-
-def run_of(module):
-    return module.panels["prompt"].run
-
-
-def choose(module, model):
-    """Pick a model in the list."""
-    ui(module).modelSelector.setCurrentIndex(NAMES.index(model))
-
-
-def click(module, slice_index, col, row, structure=Structure.LV, positive=True):
-    """A click of the user in a view, while a list is placed; returns the list."""
-    node = run_of(module).nodes.points(structure, positive)
-    node.AddControlPointWorld(*world_from_slice(run_of(module).volume, [slice_index, col, row]))
-    return node
-
-
-def previewed(module, slice_index=4):
-    """The mask numbers shown on a slice, [row, col]."""
-    labels = run_of(module).preview.labels()
-    return np.zeros((96, 96)) if labels is None else labels[slice_index]
-
-
-def shown(module, structure=Structure.LV, slice_index=4):
-    return previewed(module, slice_index) == ALL.numbers[structure]
-
-
-def wait_for_answer(module):
-    live()
-    wait_until(lambda: run_of(module).answer() is not None and not run_of(module).is_waiting)
-
-
-def disc(col, row, radius=6):
-    rows, cols = np.mgrid[:96, :96]
-    return np.hypot(rows - row, cols - col) < radius + 0.5
-
-
-def dice(one, other):
-    return 2 * (one & other).sum() / (one.sum() + other.sum())
-
-
-def segmentations():
-    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    return [node for node in nodes if not node.GetHideFromEditors()]
 
 
 def test_a_point_shows_its_mask_at_once_and_leaves_the_segmentation_alone(module):
@@ -323,180 +226,6 @@ def test_preparing_all_slices_shows_how_far_it_is_and_can_be_paused(module):
     assert button.text == "Prepare all slices"
 
 
-def test_a_dead_worker_is_told_with_its_last_words_and_the_next_click_starts_another(module):
-    choose(module, "dies")
-    click(module, 4, *MIDDLE)
-    wait_until(lambda: "ended unexpectedly" in ui(module).statusLabel.text)
-    assert not ui(module).acceptButton.enabled
-    choose(module, "disc")
-    live(0.2)
-    click(module, 4, 60.0, 40.0)
-    wait_for_answer(module)
-    assert shown(module).any()
-    assert ui(module).detailsGroupBox.isHidden()
-
-
-def test_a_failure_inside_the_model_is_a_sentence_and_the_panel_goes_on(module):
-    choose(module, "breaks")
-    click(module, 4, *MIDDLE)
-    wait_until(lambda: "deep inside" in ui(module).statusLabel.text + ui(module).detailsText.toPlainText())
-    choose(module, "disc")
-    wait_for_answer(module)
-    assert shown(module).any()
-
-
-def test_a_structure_that_the_model_was_not_made_for_is_warned_of(module):
-    choose(module, "short-axis")
-    click(module, 4, *MIDDLE, Structure.LA)
-    wait_for_answer(module)
-    assert "LA" in ui(module).statusLabel.text.split("\n", 1)[1]
-
-
-def test_leaving_the_module_takes_keys_mouse_and_preview_away_and_coming_back_brings_the_preview(module):
-    click(module, 4, *MIDDLE)
-    wait_for_answer(module)
-    ui(module).positiveButton.click()
-    module.leave()
-    assert placing.placed_node() is None
-    assert not run_of(module).preview.node.GetDisplayNode().GetVisibility()
-    assert not module.panels["prompt"].timer.active
-    module.enter()
-    wait_for_answer(module)
-    assert run_of(module).preview.node.GetDisplayNode().GetVisibility()
-    assert np.array_equal(shown(module), disc(*MIDDLE))
-
-
-def test_leaving_in_mid_click_drops_it_and_coming_back_asks_again(module):
-    choose(module, "slow")
-    click(module, 4, *MIDDLE)
-    live(0.1)
-    assert run_of(module).is_waiting
-    module.leave()
-    assert not run_of(module).is_waiting
-    module.enter()
-    wait_for_answer(module)
-    assert shown(module).any()
-
-
-def test_closing_the_scene_in_mid_click_is_safe_and_the_next_volume_works(module):
-    choose(module, "slow")
-    click(module, 4, *MIDDLE)
-    live(0.1)
-    slicer.mrmlScene.Clear()
-    live(0.3)
-    assert run_of(module) is None
-    assert not ui(module).positiveButton.enabled
-    image, _labels = phantom.heart(0.0)
-    module.session.parameters.inputVolume = volume_from_stack(image, "Another")
-    choose(module, "disc")
-    module.session.showSlice(3)
-    click(module, 3, *MIDDLE)
-    wait_for_answer(module)
-    assert shown(module, slice_index=3).any()
-
-
-def test_removing_the_volume_in_mid_click_is_safe(module, volume):
-    choose(module, "slow")
-    click(module, 4, *MIDDLE)
-    live(0.1)
-    slicer.mrmlScene.RemoveNode(volume)
-    live(0.5)
-    assert run_of(module) is None
-    assert not ui(module).acceptButton.enabled
-
-
-def test_removing_the_segmentation_gives_a_new_one_at_the_next_accept(module, volume):
-    click(module, 4, *MIDDLE)
-    wait_for_answer(module)
-    ui(module).acceptButton.click()
-    slicer.mrmlScene.RemoveNode(segmentations()[0])
-    live(0.3)
-    click(module, 4, 60.0, 40.0)
-    wait_for_answer(module)
-    ui(module).acceptButton.click()
-    (node,) = segmentations()
-    assert segment_mask(node, "LV", volume)[4].any()
-
-
-def test_a_list_that_the_user_deletes_takes_its_prompts_along(module):
-    node = click(module, 4, *MIDDLE)
-    wait_for_answer(module)
-    slicer.mrmlScene.RemoveNode(node)
-    live(0.3)
-    assert not previewed(module).any()
-    click(module, 4, 60.0, 40.0)
-    wait_for_answer(module)
-    assert np.array_equal(shown(module), disc(60.0, 40.0))
-
-
-def test_new_voxels_are_asked_about_anew(module, volume):
-    click(module, 4, *MIDDLE)
-    wait_for_answer(module)
-    before = run_of(module)._session
-    slicer.util.arrayFromVolume(volume)[:] = slicer.util.arrayFromVolume(volume)[::-1].copy()
-    slicer.util.arrayFromVolumeModified(volume)
-    wait_for_answer(module)
-    assert run_of(module)._session is not before
-
-
-def test_the_preview_button_hides_the_masks_and_is_remembered_in_the_scene(module):
-    click(module, 4, *MIDDLE)
-    wait_for_answer(module)
-    ui(module).previewButton.click()
-    assert not run_of(module).preview.node.GetDisplayNode().GetVisibility()
-    assert module.session.parameters.promptPreview is False
-    ui(module).previewButton.click()
-    assert run_of(module).preview.node.GetDisplayNode().GetVisibility()
-
-
-def test_prompts_are_saved_to_a_file_and_loaded_from_it(module, tmp_path):
-    click(module, 4, *MIDDLE)
-    run_of(module).nodes.set_box(Structure.RV, 2, (10.0, 20.0, 30.0, 40.0))
-    live(0.2)
-    panel = module.panels["prompt"]
-    panel.savePrompts(str(tmp_path / "prompts.json"))
-    run_of(module).nodes.clear(0, 4)
-    run_of(module).nodes.clear(0, 2)
-    panel.loadPrompts(str(tmp_path / "prompts.json"))
-    assert tuple(run_of(module).prompts()) == (
-        Prompt(2, Structure.RV, box=(10.0, 20.0, 30.0, 40.0)),
-        Prompt(4, Structure.LV, (MIDDLE,)),
-    )
-    assert "2 prompts were loaded" in ui(module).statusLabel.text
-    (tmp_path / "wrong.json").write_text('{"prompts": [{"slice": 99, "structure": "LV", "positive": [[1, 1]]}]}')
-    panel.loadPrompts(str(tmp_path / "wrong.json"))
-    assert "slices 0 to 9" in ui(module).statusLabel.text
-    assert len(run_of(module).prompts()) == 2
-
-
-def test_keys_work_inside_the_module_and_only_there(app, volume, models, monkeypatch):
-    from PySide6 import QtTest
-
-    window = slicer_shims.qt_module.wrap(QtWidgets.QMainWindow())
-    monkeypatch.setattr(slicer.util, "mainWindow", lambda: window)
-    module = opened(app)
-    module.session.showSlice(4)
-    bare = slicer_shims.pythonqt.unwrap(window)
-    bare.show()
-    bare.activateWindow()
-    live(0.2)
-    shortcuts = module.panels["prompt"].shortcuts
-    made = list(shortcuts._made)
-    assert len(made) == len(shortcuts.keys) == 13
-    QtTest.QTest.keyClick(bare, "3")
-    QtTest.QTest.keyClick(bare, "n")
-    live()
-    assert placing.placed_node().GetName() == "RV - points"
-    module.leave()
-    live()
-    assert shortcuts._made == []
-    QtTest.QTest.keyClick(bare, "p")
-    live()
-    assert placing.placed_node() is None
-    module.close()
-    bare.close()
-
-
 def test_the_frames_of_a_cine_have_prompts_of_their_own(app, models):
     cine, _labels = phantom.cine(n_frames=4)
     browser = sequence_from_stack(cine, "Cine")
@@ -542,13 +271,6 @@ def test_a_left_atrium_volume_is_prompted_as_well(app, models):
     (node,) = segmentations()
     assert set(segment_structures(node).values()) == {Structure.LA}
     assert segment_mask(node, "LA", volume).any()
-    module.close()
-
-
-def test_without_a_volume_the_buttons_say_what_is_missing(app, models):
-    module = opened(app)
-    assert not ui(module).positiveButton.enabled
-    assert ui(module).positiveButton.toolTip == "Choose a volume first."
     module.close()
 
 

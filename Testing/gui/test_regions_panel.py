@@ -21,12 +21,6 @@ from SparseCardiacSegLib.regions import COLOURS, Region, label_regions
 
 
 @pytest.fixture
-def app(tmp_path):
-    with slicer_shims.application(tmp_path) as application:
-        yield application
-
-
-@pytest.fixture
 def heart(app):
     """Volume, segmentation node and labels of an oblique heart, apex first."""
     image, labels = phantom.heart(0.0, phantom.grid(oblique=True, base_first=False))

@@ -37,12 +37,6 @@ def make_wheel(folder, name, version, requires=()):
 
 
 @pytest.fixture
-def app(tmp_path):
-    with slicer_shims.application(tmp_path) as application:
-        yield application
-
-
-@pytest.fixture
 def requirements(app):
     return importlib.import_module("SparseCardiacSegLib.panels.requirements")
 

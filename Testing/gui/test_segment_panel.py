@@ -18,6 +18,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer
 import slicer_shims
+from driving import wait_until
 from PySide6 import QtWidgets
 from SparseCardiacSegLib.anatomy import Structure
 from SparseCardiacSegLib.errors import InputError
@@ -26,21 +27,6 @@ from SparseCardiacSegLib.mrml.volumes import sequence_from_stack, volume_from_st
 from SparseCardiacSegLib.worker.client import WorkerClient
 
 WORKER = Path(__file__).with_name("threshold_worker.py")
-
-
-def wait_until(condition, seconds=30.0):
-    """Let the window live until something holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QtWidgets.QApplication.processEvents()
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def app(tmp_path):
-    with slicer_shims.application(tmp_path) as application:
-        yield application
 
 
 @pytest.fixture

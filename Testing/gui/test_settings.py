@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer_shims
-from PySide6 import QtWidgets
+from driving import wait_until
 from SparseCardiacSegLib.prompting.embedding_cache import FOLDER_VARIABLE as CACHE_VARIABLE
 from SparseCardiacSegLib.prompting.embedding_cache import cache_folder
 
@@ -32,20 +31,6 @@ class Store(dict):
 
     def remove(self, key):
         self.pop(key, None)
-
-
-def wait_until(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QtWidgets.QApplication.processEvents()
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def app(tmp_path):
-    with slicer_shims.application(tmp_path) as application:
-        yield application
 
 
 @pytest.fixture

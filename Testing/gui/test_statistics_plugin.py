@@ -73,12 +73,6 @@ class Logic:
 
 
 @pytest.fixture
-def app(tmp_path):
-    with slicer_shims.application(tmp_path) as application:
-        yield application
-
-
-@pytest.fixture
 def statistics(app, monkeypatch):
     """Slicer's module, as far as a plugin meets it."""
     module, plugins = ModuleType("SegmentStatistics"), ModuleType("SegmentStatisticsPlugins")

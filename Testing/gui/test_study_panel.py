@@ -28,12 +28,6 @@ WORKER = Path(__file__).with_name("threshold_worker.py")
 
 
 @pytest.fixture
-def app(tmp_path):
-    with slicer_shims.application(tmp_path) as application:
-        yield application
-
-
-@pytest.fixture
 def opened(app, monkeypatch):
     """Opens the module on what the scene holds."""
     from SparseCardiacSegLib.panels import worker_process
