@@ -46,19 +46,25 @@ def read_pixels(images: Sequence[tuple[Path, int]], shape: tuple[int, int]) -> n
 
 def _decode(path: Path) -> tuple[np.ndarray, Dataset]:
     """All frames of a file as stored (frame, row, column), and its header."""
+    packed = ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(path)
-            if dataset.file_meta.TransferSyntaxUID.is_compressed:
+            syntax = dataset.file_meta.TransferSyntaxUID
+            if syntax.is_compressed:
+                packed = syntax.name
                 frames = sitk.GetArrayFromImage(read_with_itk(path, "GDCMImageIO"))
                 _undo_itk_rescaling(dataset)
             else:
                 frames = dataset.pixel_array
     except InvalidDicomError as error:
         raise InputError(f"{path} is no DICOM file any more") from error
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(
+            f"{path} cannot be decoded: it is damaged, or there is no decoder for its compression ({packed}); save the "
+            "series uncompressed, such as with `gdcmconv --raw`"
+        ) from error
     except (OSError, EOFError, ValueError, AttributeError, KeyError, RuntimeError, NotImplementedError) as error:
         raise InputError(f"{path} is truncated or damaged: its pixels cannot be decoded") from error
     return frames.reshape(-1, *frames.shape[-2:]), dataset

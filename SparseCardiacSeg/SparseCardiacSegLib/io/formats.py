@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,9 @@ def file_stem(path: Path | str) -> str:
     return path.name[: -len(suffix)] if suffix else path.name if path.is_dir() else path.stem
 
 
-def read_stack(path: Path | str, frame: int | None = None, through_plane: int | None = None) -> Stack:
+def read_stack(
+    path: Path | str, frame: int | None = None, through_plane: int | None = None, *, series: str | None = None
+) -> Stack:
     """Read an image: NIfTI, NRRD, MetaImage, or a folder (or one file of it) with a DICOM series.
 
     A Slicer segmentation gives its label volume.
@@ -41,6 +44,7 @@ def read_stack(path: Path | str, frame: int | None = None, through_plane: int | 
         frame: read only this frame (0-based) of a cine.
         through_plane: array axis (0, 1 or 2) along which slices are stacked; by default the only one with a single
             voxel, else the one with the largest spacing.
+        series: number, SeriesInstanceUID or description of the series, where a DICOM folder holds several.
 
     Returns:
         The stack, 3D or 4D as the file is, voxels in the file's own type and order. `spacing_known` is False and the
@@ -54,7 +58,7 @@ def read_stack(path: Path | str, frame: int | None = None, through_plane: int | 
     if _is_slicer_segmentation(path):
         stack = read_segmentation(path).labels  # its layers are no frames
     else:
-        stack = _read(path)
+        stack = _read(path, series)
         check_voxels(stack.array, str(path))
     if frame is not None:
         stack = stack.frame(frame)
@@ -145,7 +149,7 @@ def write_segmentation(segmentation: Segmentation, path: Path | str, scheme: Lab
         write_stack(labels.with_array(as_labels(labels.array, labels.source or "the label volume")), path)
 
 
-def _read(path: Path) -> Stack:
+def _read(path: Path, series: str | None = None) -> Stack:
     """Read by suffix; folders, and files without a known suffix that are DICOM, as a DICOM series."""
     if not path.exists():
         raise InputError(f"{path} does not exist")
@@ -154,9 +158,13 @@ def _read(path: Path) -> Stack:
         from .dicom import is_dicom, read_dicom
 
         if path.is_dir() or is_dicom(path):
-            return read_dicom(path)
+            return read_dicom(path, series)
+        if zipfile.is_zipfile(path):
+            raise InputError(f"{path} is a zip archive; unpack it and give the folder with the DICOM series")
         known = ", ".join(IMAGE_SUFFIXES)
         raise InputError(f"{path} is of no known format; supported are {known} and folders with a DICOM series")
+    if series is not None:
+        raise InputError(f"{path} is no DICOM folder; a series cannot be chosen in it")
     if suffix in (".nii", ".nii.gz"):
         from .nifti import read_nifti
 
