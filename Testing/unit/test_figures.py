@@ -23,7 +23,6 @@ from SparseCardiacSegLib.figures import (
     region_bands,
     slice_volumes,
     surfaces_picture,
-    volume_curve_figure,
     volumes_figure,
 )
 from SparseCardiacSegLib.figures.tiles import FOOTER, HEADER, WIDTH, make_tiles
@@ -252,13 +251,11 @@ def test_slice_volumes_run_from_the_base_and_add_up_to_the_volume():
     assert held[0] > 2 * held[-1]
 
 
-def test_volume_plots_are_drawn_for_one_frame_two_frames_and_a_cine():
+def test_volume_plots_are_drawn_for_one_frame_and_for_two():
     ed, es = phantom.heart(0.0)[1], phantom.heart(1.0)[1]
     two = pixels(volumes_figure({"ED": ed, "ES": es}, base_first=True))
     assert two.shape == (640, 1600, 3)
     assert not np.array_equal(two, pixels(volumes_figure({"ED": ed}, base_first=True)))
-    curve = {Structure.LV: [100.0, 60.0, 80.0]}
-    assert volume_curve_figure(curve, (0.0, 0.3, 0.6), {"ED": 0, "ES": 1}) != volume_curve_figure(curve)
 
 
 def test_the_picture_of_surfaces_shows_all_three_structures_in_two_views():

@@ -13,8 +13,12 @@ _HOMES = {
     "dice_curve_figure": "curves",
     "region_bands": "curves",
     "volumes_figure": "volumes",
-    "volume_curve_figure": "volumes",
+    "volume_curve_figure": "volume_curve",
+    "bullseye_figure": "bullseye",
+    "bullseye_of_record": "bullseye",
     "slice_volumes": "volumes",
+    "cine_video": "video",
+    "VideoOptions": "video_film",
     "surfaces_picture": "surfaces3d",
     "base_direction": "surfaces3d",
 }

@@ -127,35 +127,40 @@ def make_tiles(
         _axis=axis,
     )
     image = tiles.prepare(stack.array)
-    return replace(tiles, image=image, window=_robust_window(image))
+    return replace(tiles, image=image, window=robust_window(image))
 
 
-def tile_figure(tiles: Tiles, title: str, regions: SliceRegions | None) -> tuple[Figure, list[Axes]]:
-    """A dark figure, `WIDTH` pixels wide, with one axes a slice: grey image, slice number, region, scale bar."""
+def tile_figure(
+    tiles: Tiles, title: str, regions: SliceRegions | None, *, width: int = WIDTH, below: int = 0
+) -> tuple[Figure, list[Axes]]:
+    """A dark figure with one axes a slice: grey image, slice number, region, scale bar.
+
+    `width` is that of the figure in pixels; `below` are pixels left free between the tiles and the footer.
+    """
     left, right, bottom, top = tiles.extent
     n = len(tiles.slices)
     columns = _columns(n, (right - left) / (bottom - top))
     rows = -(-n // columns)
-    tile_width = (WIDTH - _GAP * (columns + 1)) / columns
+    tile_width = (width - _GAP * (columns + 1)) / columns
     tile_height = tile_width * (bottom - top) / (right - left)
-    height = HEADER + FOOTER + rows * tile_height + (rows + 1) * _GAP
-    figure = new_figure(WIDTH, height, DARK)
-    figure.text(12 / WIDTH, 1 - HEADER / 2 / height, title, color="white", fontsize=16, va="center", parse_math=False)
-    drawn = []
+    height = HEADER + FOOTER + below + rows * tile_height + (rows + 1) * _GAP
+    figure = new_figure(width, height, DARK)
+    figure.text(12 / width, 1 - HEADER / 2 / height, title, color="white", fontsize=16, va="center", parse_math=False)
+    drawn, size = [], min(12.0, max(7.0, tile_width / 20))
     for place, index in enumerate(tiles.slices):
         row, column = divmod(place, columns)
         x = _GAP + column * (tile_width + _GAP)
         y = HEADER + _GAP + row * (tile_height + _GAP)
-        axes = figure.add_axes((x / WIDTH, 1 - (y + tile_height) / height, tile_width / WIDTH, tile_height / height))
+        axes = figure.add_axes((x / width, 1 - (y + tile_height) / height, tile_width / width, tile_height / height))
         show_tile(axes, tiles, place)
-        _label(axes, index, regions, min(12.0, tile_width / 20))
+        _label(axes, index, regions, size)
         drawn.append(axes)
-    _scale_bar(drawn[0], tiles)
+    _scale_bar(drawn[0], tiles, min(10.0, size))
     if tiles.letters is not None:
         places = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"))
         places += ((0.5, 0.98, "center", "top"), (0.5, 0.02, "center", "bottom"))
         for letter, (x, y, across, along) in zip(tiles.letters, places, strict=True):
-            _outlined(drawn[0], x, y, letter, ha=across, va=along, color="#cfd6df", fontsize=10)
+            _outlined(drawn[0], x, y, letter, ha=across, va=along, color="#cfd6df", fontsize=min(10.0, size))
     return figure, drawn
 
 
@@ -217,7 +222,7 @@ def _outlined(axes: Axes, x: float, y: float, text: str, **look: object) -> None
     axes.text(x, y, text, transform=axes.transAxes, bbox=plate, parse_math=False, **look)
 
 
-def _scale_bar(axes: Axes, tiles: Tiles) -> None:
+def _scale_bar(axes: Axes, tiles: Tiles, size: float) -> None:
     """A bar of a round length in the tile's lower left corner."""
     left, right, bottom, top = tiles.extent
     length = max(value for value in (1, 2, 5, 10, 20, 50, 100) if value <= max(1.0, 0.35 * (right - left)))
@@ -225,7 +230,7 @@ def _scale_bar(axes: Axes, tiles: Tiles) -> None:
     axes.plot([x, x + length], [y, y], color="black", linewidth=6, alpha=0.6, solid_capstyle="projecting")
     axes.plot([x, x + length], [y, y], color="white", linewidth=3, solid_capstyle="butt")
     text = f"{length} mm" if tiles.unit == "mm" else f"{length} px (spacing unknown)"
-    _outlined(axes, 0.05, 0.085, text, color="white", fontsize=10, va="bottom", ha="left")
+    _outlined(axes, 0.05, 0.085, text, color="white", fontsize=size, va="bottom", ha="left")
 
 
 def _columns(n: int, aspect: float) -> int:
@@ -250,7 +255,7 @@ def _heart_box(labelled: np.ndarray, pixel: tuple[float, float]) -> tuple[slice,
     return box[0], box[1]
 
 
-def _robust_window(image: np.ndarray) -> tuple[float, float]:
+def robust_window(image: np.ndarray) -> tuple[float, float]:
     """1st and 99th percentile of what is shown; a constant image gets a window of 1."""
     finite = image[np.isfinite(image)]
     low, high = np.percentile(finite, (1, 99)) if finite.size else (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Volumes of the structures: by frame, slice by slice, and over the heart beat."""
+"""Volumes of the structures: by frame, and slice by slice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..anatomy import DESCRIPTIONS, Structure
 from ..segmentation import Segmentation
-from .style import INK, MUTED, new_figure, plain_axes, png_bytes, structure_colour
+from .style import INK, new_figure, plain_axes, png_bytes, structure_colour
 
 _HATCHES = ("", "///", "...", "xx")
 
@@ -68,52 +68,6 @@ def volumes_figure(
         right.legend(fontsize=11, frameon=False, labelcolor=INK, ncols=max(1, len(structures)))
     plain_axes(left)
     plain_axes(right)
-    return png_bytes(figure)
-
-
-def volume_curve_figure(
-    volumes: Mapping[Structure, Sequence[float]],
-    times: Sequence[float] | None = None,
-    marks: Mapping[str, int] | None = None,
-    *,
-    title: str = "Volumes over the heart beat",
-) -> bytes:
-    """Volume of each structure in every frame of a cine, as PNG of 1600 x 640 px.
-
-    Args:
-        volumes: mL, one value a frame.
-        times: seconds from the first frame; None puts frame numbers on the axis.
-        marks: frames to mark by name, such as {"ED": 0, "ES": 9}.
-        title: above the plot.
-    """
-    figure = new_figure(1600, 640)
-    axes = figure.add_axes((0.06, 0.13, 0.92, 0.755))
-    plain_axes(axes)
-    n_frames = max((len(values) for values in volumes.values()), default=0)
-    place = np.arange(n_frames) if times is None else np.asarray(times, np.float64) * 1000
-    for structure, values in volumes.items():
-        axes.plot(
-            place[: len(values)],
-            values,
-            color=structure_colour(structure),
-            linewidth=2.4,
-            marker="o",
-            markersize=5,
-            label=DESCRIPTIONS[structure].name,
-        )
-    for name, frame in (marks or {}).items():
-        axes.axvline(place[frame], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        axes.text(
-            place[frame], 1.01, name, transform=axes.get_xaxis_transform(), ha="center", color=INK, parse_math=False
-        )
-    axes.set_ylim(bottom=0)
-    if times is None:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("frame" if times is None else "time from the first frame (ms)")
-    axes.set_ylabel("volume (mL)")
-    axes.set_title(title, loc="left", pad=18, parse_math=False)
-    if volumes:
-        axes.legend(fontsize=11, frameon=False, labelcolor=INK)
     return png_bytes(figure)
 
 

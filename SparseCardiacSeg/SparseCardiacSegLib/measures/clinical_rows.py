@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .clinical_extras import curve_rows, extra_values, wall_rows
+from .normal_ranges import range_text
+
 COLUMNS = ("structure", "measure", "value", "unit", "text")
 """Columns of `flat_rows`."""
 
@@ -17,7 +20,7 @@ class ClinicalFigure:
     """One measure with its name and origin.
 
     Attributes:
-        part: "lv", "rv", "la" or "" (the body).
+        part: "lv", "rv", "la", "wall", "curve" or "" (the body).
         key: its key in `clinical_measures`.
         name: such as "LV ejection fraction".
         value: the number, or None where it is unknown.
@@ -28,7 +31,10 @@ class ClinicalFigure:
         method: how it was computed.
         headline: whether it is one of the figures that a reader looks for first.
         digits: decimals to show.
-        grade: what the value means in words, with the guideline's year; only of the left atrium.
+        grade: what the value means in words, with the guideline's year: the left atrium's size, the class of the EF.
+        normal: normal range of the value with the verdict in words, such as "48 to 68 (men): within"; of both sexes
+            while the sex is unknown; empty where no range is known.
+        index_normal: the same of the index.
     """
 
     part: str
@@ -43,6 +49,8 @@ class ClinicalFigure:
     headline: bool
     digits: int
     grade: str = ""
+    normal: str = ""
+    index_normal: str = ""
 
 
 _DISCS = "sum of discs"
@@ -51,6 +59,7 @@ _VENTRICLE = (
     ("esv_ml", "end-systolic volume", "mL", "esv_index_ml_m2", "mL/m2"),
     ("sv_ml", "stroke volume", "mL", "sv_index_ml_m2", "mL/m2"),
     ("ef_pct", "ejection fraction", "%", "", ""),
+    ("co_l_min", "cardiac output", "L/min", "", ""),
 )
 _HEADLINES = {("lv", "edv_ml"), ("lv", "esv_ml"), ("lv", "ef_pct"), ("lv", "mass_g"), ("la", "volume_ml")}
 
@@ -66,11 +75,13 @@ def clinical_figures(measures: Mapping[str, Any]) -> list[ClinicalFigure]:
     given = measures["inputs"]
     if given["ed"] is not None or given["es"] is not None:
         for part in ("lv", "rv"):
-            rows += [_ventricle_row(measures, part, *row) for row in _VENTRICLE]
+            told = [row for row in _VENTRICLE if row[0] != "co_l_min" or given["heart_rate_per_min"] is not None]
+            rows += [_ventricle_row(measures, part, *row) for row in told]
             if part == "lv":
                 where = _slices(measures, "ed", "MYO")
                 how = f"MYO, {_DISCS}, x 1.05 g/mL"
                 rows.append(_row(measures, "lv", "mass_g", "LV mass", "g", "mass_index_g_m2", "g/m2", where, how))
+    rows += [_extra(*row) for row in (*wall_rows(measures), *curve_rows(measures))]
     if given["la"] is not None:
         where = _slices(measures, "la", "LA")
         rows.append(_row(measures, "la", "volume_ml", "LA volume", "mL", "index_ml_m2", "mL/m2", where, _DISCS))
@@ -91,6 +102,7 @@ def flat_rows(measures: Mapping[str, Any]) -> list[tuple[str, str, float | None,
                 rows.append((part.upper(), key, None, "", value))
             elif value is not None:
                 rows.append((part.upper(), key, float(value), units.get(key, ""), ""))
+    rows += [(part, key, value, unit, "") for part, key, value, unit in extra_values(measures)]
     rows += [
         ("body", key, float(measures[key]), units.get(key, ""), "")
         for key in ("bsa_m2", "bsa_dubois_m2")
@@ -119,7 +131,11 @@ def _ventricle_row(
 ) -> ClinicalFigure:
     structure = part.upper()
     where = {"edv_ml": _slices(measures, "ed", structure), "esv_ml": _slices(measures, "es", structure)}.get(key, "")
-    how = {"sv_ml": "EDV minus ESV", "ef_pct": "stroke volume / EDV"}.get(key, _DISCS)
+    how = {
+        "sv_ml": "EDV minus ESV",
+        "ef_pct": "stroke volume / EDV",
+        "co_l_min": "stroke volume x heart rate",
+    }.get(key, _DISCS)
     return _row(measures, part, key, f"{structure} {name}", unit, index_key, index_unit, where, how)
 
 
@@ -136,6 +152,9 @@ def _row(
 ) -> ClinicalFigure:
     found = measures[part]
     grades = [f"{found[f'grade_{year}']} (ASE/EACVI {year})" for year in (2015, 2005) if found.get(f"grade_{year}")]
+    if key == "ef_pct" and found.get("ef_class"):
+        grades.append(f"{found['ef_class']}, class by ESC 2021")
+    ranges = measures.get("normal_ranges", {}).get(part, {})
     return ClinicalFigure(
         part=part,
         key=key,
@@ -149,7 +168,16 @@ def _row(
         headline=(part, key) in _HEADLINES,
         digits=1,
         grade="; ".join(grades),
+        normal=range_text(ranges.get(key)),
+        index_normal=range_text(ranges.get(index_key)),
     )
+
+
+def _extra(key: str, name: str, value: float | None, unit: str, where: str, how: str, normal: str) -> ClinicalFigure:
+    """A row of wall thickness or of the volume curve."""
+    part = "wall" if key.startswith("wall") else "curve"
+    digits = 0 if unit == "ms" else 2 if unit == "EDV/s" else 1
+    return ClinicalFigure(part, key, name, value, unit, None, "", where, how, False, digits, "", normal)
 
 
 def _slices(measures: Mapping[str, Any], phase: str, structure: str) -> str:
