@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InputError
+from .automatic.image_check import check_image
+from .automatic.orientation import slices_first_orientation
+from .automatic.roi import MARGIN_MM, VoxelBox, cropped, put_back
 from .progress import Cancelled, Progress, no_progress
 from .segmentation import Segmentation
 from .stack import Stack
@@ -87,10 +89,14 @@ class SegmentJob:
         model: str | Path,
         settings: PredictionSettings | None = None,
         postprocess: PostprocessSettings | None = None,
+        roi: VoxelBox | None = None,
     ) -> None:
         """Set up; see `segment_stack` for the arguments."""
         self._client = client
-        self._stack = stack
+        self._whole = stack
+        self._roi = None if roi is None else roi.within(stack)
+        self._crop = None if self._roi is None else self._roi.grown(stack, MARGIN_MM)
+        self._stack = stack if self._crop is None else cropped(stack, self._crop)
         self._model = _absolute(model)
         self._settings = {} if settings is None else asdict(settings)
         self._postprocess = postprocess
@@ -152,7 +158,12 @@ class SegmentJob:
     def _send_frame(self) -> None:
         index = len(self._frames)
         image = self._stack.frame(index).slices_first()
-        params = {**self._settings, "model": self._model, "spacing": list(self._stack.slices_first_spacing)}
+        params = {
+            **self._settings,
+            "model": self._model,
+            "spacing": list(self._stack.slices_first_spacing),
+            "orientation": slices_first_orientation(self._stack),
+        }
         self._request = self._client.submit("segment", params, {"image": np.ascontiguousarray(image, np.float32)})
 
     def _take(self, event: Event) -> list[JobNews]:
@@ -172,8 +183,10 @@ class SegmentJob:
             self._send_frame()
             return [self._progress(0.0, "")]
         array = self._stack.from_slices_first(np.stack(self._frames) if self._stack.is_cine else self._frames[0])
+        if self._roi is not None and self._crop is not None:
+            array = put_back(array, self._crop, self._roi, self._whole)
         assert self._scheme is not None
-        self._raw = Segmentation(self._stack.with_array(np.ascontiguousarray(array)), self._scheme)
+        self._raw = Segmentation(self._whole.with_array(np.ascontiguousarray(array)), self._scheme)
         if self._postprocess is None:
             return [self._finish(self._raw)]
         self._request = self._client.submit(
@@ -233,6 +246,7 @@ def segment_stack(
     settings: PredictionSettings | None = None,
     postprocess: PostprocessSettings | None = None,
     progress: Progress = no_progress,
+    roi: VoxelBox | None = None,
 ) -> SegmentResult:
     """Segment a stack, or every frame of a cine, and wait for the result.
 
@@ -243,6 +257,8 @@ def segment_stack(
         settings: how to run it; None takes the defaults of `PredictionSettings`.
         postprocess: steps to apply; None leaves the model's labels as they are.
         progress: called with what is done; may raise `Cancelled`.
+        roi: where to look (`automatic.roi` makes one from a box in RAS mm); the model sees the box and
+            `automatic.roi.MARGIN_MM` around it, and what lies outside the box stays background.
 
     Returns:
         Labels on the grid of `stack`, axes in its order, in the model's own scheme.
@@ -252,7 +268,7 @@ def segment_stack(
         WorkerError: the worker died or failed.
         Cancelled: `progress` raised it.
     """
-    job = SegmentJob(client, stack, model, settings, postprocess)
+    job = SegmentJob(client, stack, model, settings, postprocess, roi)
     try:
         job.start()
         while True:
@@ -270,33 +286,6 @@ def segment_stack(
     except BaseException:
         job.abandon()
         raise
-
-
-def check_image(stack: Stack) -> list[str]:
-    """Warnings about an image to be segmented.
-
-    Raises:
-        InputError: it cannot be segmented: no real numbers, NaN or infinite values, or a frame of one value only.
-    """
-    name = stack.source or "the image"
-    array = stack.array
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{name} holds values of type {array.dtype}; real numbers are needed")
-    frames = array if stack.is_cine else array[None]
-    for index, frame in enumerate(frames):
-        which = f"frame {index} of {name}" if stack.is_cine else name
-        low, high = frame.min(), frame.max()
-        # NaN passes through min and max.
-        if not (np.isfinite(low) and np.isfinite(high)):
-            raise InputError(f"{which} holds NaN or infinite values; replace them before segmenting")
-        if low == high:
-            raise InputError(f"{which} has the same value ({low:g}) everywhere: there is nothing to segment")
-    warnings = []
-    if stack.n_slices == 1:
-        warnings.append(f"{name} has a single slice: volumes and regions cannot be measured on it")
-    if not stack.spacing_known:
-        warnings.append(f"{name} tells no spacing; 1 mm was assumed, so sizes, volumes and labels may be wrong")
-    return warnings
 
 
 def _absolute(model: str | Path) -> str:

@@ -69,6 +69,7 @@ def finished(panel):
 def test_every_model_is_listed_with_where_it_is(panel):
     assert lines(panel) == [
         "Short axis: RV, MYO, LV (24 patients) [included]",
+        "Left atrium: cavity in late-gadolinium MR (12 volumes) [included]",
         "Points and boxes on short-axis slices: RV, MYO, LV [included]",
         "Points and boxes on axial slices: left atrium [included]",
         "Clicker (for tests) [to download]",

@@ -8,6 +8,7 @@ import json
 import nibabel
 import numpy as np
 import pytest
+from SparseCardiacSegLib.anatomy import LEFT_ATRIUM
 from SparseCardiacSegLib.training.raw_dataset import draw_patients, find_volumes, write_raw_dataset
 from SparseCardiacSegLib.training.settings import TrainingSettings
 
@@ -64,6 +65,22 @@ def test_a_table_without_a_needed_column_is_refused_by_name(tmp_path):
     (tmp_path / "cases.csv").write_text("patient,split\npatient000,train\n")
     with pytest.raises(ValueError, match="lacks the column group"):
         draw_patients(tmp_path / "cases.csv", 1, seed=0)
+
+
+def test_a_table_of_cases_needs_no_groups_and_keeps_the_held_out_ones_out(tmp_path):
+    with (tmp_path / "cases.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(
+            [["case", "split"], *([f"la_{n:03d}", "val" if n % 3 == 0 else "train"] for n in range(6))]
+        )
+    for number in range(6):
+        for suffix in ("", "_gt"):
+            image = nibabel.Nifti1Image(np.full((4, 4, 2), number, np.uint8), np.eye(4))
+            nibabel.save(image, tmp_path / f"la_{number:03d}{suffix}.nii.gz")
+    drawn = draw_patients(tmp_path / "cases.csv", 4, seed=0)
+    assert drawn == ["la_001", "la_002", "la_004", "la_005"]
+    assert [volume.case for volume in find_volumes(tmp_path, drawn)] == drawn
+    folder = write_raw_dataset(find_volumes(tmp_path, drawn), tmp_path / "raw", {}, LEFT_ATRIUM)
+    assert json.loads((folder / "dataset.json").read_text())["labels"] == {"background": 0, "LA": 1}
 
 
 def test_the_raw_dataset_has_nnunets_names_and_says_which_cases_it_holds(dataset, tmp_path_factory):

@@ -148,3 +148,28 @@ def test_a_damaged_network_is_refused_and_the_worker_lives_on(client, model):
     with pytest.raises(InputError, match=r"network\.onnx is damaged"):
         segment_stack(client, Stack(image(2, 40, 50), np.eye(4)), model, SETTINGS)
     assert client.run("ping", {"echo": 5}).values["echo"] == 5
+
+
+def test_a_threshold_keeps_what_is_surer_with_one_loaded_model(client, model):
+    array = image(3, 40, 50)
+    counts = []
+    for threshold in (None, 0.6, 0.9):
+        settings = PredictionSettings(device="cpu", backend="onnx", threshold=threshold)
+        result = segment_stack(client, Stack(array, np.diag([1.5, 1.6, 8.0, 1.0])), model, settings)
+        counts.append(np.count_nonzero(result.raw.labels.array))
+    # With 4 classes "likeliest" needs less than half, so only the two thresholds are to be compared.
+    assert 0 < counts[2] < counts[1]
+    scores = 5 * (array - array.mean()) / array.std()
+    structures = 1 - 1 / (3 + np.exp(scores))
+    assert counts[2] == np.count_nonzero(structures >= 0.9)
+
+
+def test_a_model_with_an_orientation_sees_the_image_turned_and_its_labels_come_back(client, model):
+    (model / "card.json").write_text('{"orientation": "SPL"}')
+    array = image(3, 40, 50)
+    stack = Stack(array, np.diag([1.5, 1.6, -8.0, 1.0]))  # IAR
+    result = segment_stack(client, stack, model, SETTINGS)
+    np.testing.assert_array_equal(result.raw.labels.array, expected(array))
+    (model / "card.json").write_text('{"orientation": "SSL"}')
+    with pytest.raises(InputError, match="orientation"):
+        segment_stack(client, stack, model, SETTINGS)

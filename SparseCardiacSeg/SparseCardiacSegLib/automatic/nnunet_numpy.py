@@ -1,4 +1,4 @@
-"""nnU-Net's 2d inference pipeline in numpy and scipy, so that a model runs without torch and nnunetv2.
+"""nnU-Net's inference pipeline, 2d and 3d, in numpy and scipy, so that a model runs without torch and nnunetv2.
 
 Every step follows nnU-Net 2.8 (Isensee et al., Nature Methods 18:203, 2021) down to the order of operations and the
 float16 buffers: labels differ from nnU-Net's only where the network's own arithmetic differs in its last bits.
@@ -26,11 +26,11 @@ class Prepared:
     """A stack as the network wants it, and what is needed to undo that.
 
     Attributes:
-        image: float32 [slice, row, col], normalised, on the network's in-plane spacing.
+        image: float32 [slice, row, col], normalised, on the network's spacing.
         box: part of the transposed stack that is not zero, where the image was cut out.
         full_shape: shape of the transposed stack.
         spacing: spacing of the transposed stack, mm.
-        network_spacing: spacing of `image`, mm; the slice distance stays as it was.
+        network_spacing: spacing of `image`, mm; for a 2d network the slice distance stays as it was.
     """
 
     image: np.ndarray
@@ -41,12 +41,12 @@ class Prepared:
 
 
 def prepare(array: np.ndarray, spacing: tuple[float, float, float], plan: Configuration) -> Prepared:
-    """Transpose, crop to the non-zero region, normalise and resample in plane.
+    """Transpose, crop to the non-zero region, normalise and resample, for a 2d network in plane only.
 
     Args:
         array: float32 [slice, row, col]; not changed.
         spacing: mm, in the order of the array's axes.
-        plan: a 2d configuration.
+        plan: a 2d or 3d configuration.
     """
     # Views, not contiguous copies: float32 means depend on the order of summation, which follows the memory.
     image = array.astype(np.float32).transpose(plan.transpose_forward)
@@ -56,7 +56,7 @@ def prepare(array: np.ndarray, spacing: tuple[float, float, float], plan: Config
     # Filling holes never moves the box, so it is done only where the mask itself is used.
     mask = ndimage.binary_fill_holes(nonzero)[box] if plan.use_mask[0] else None
     cropped = normalize(image[box], plan.normalizations[0], mask, plan.intensities[0])
-    target = (z, *plan.spacing)
+    target = plan.spacing if len(plan.spacing) == 3 else (z, *plan.spacing)
     shape = [round(old / new * size) for old, new, size in zip((z, y, x), target, cropped.shape, strict=True)]
     resampled = resample(cropped[None], shape, (z, y, x), target, plan.content["resampling_fn_data_kwargs"])[0]
     return Prepared(resampled, box, image.shape, (z, y, x), target)
@@ -206,11 +206,11 @@ def sliding_window(
 
     Args:
         image: float32 [slice, row, col].
-        network: float32 [n, 1, row, col] to float32 logits [n, class, row, col].
-        patch_size: tile size (row, col).
+        network: float32 tiles [n, 1, row, col] to float32 logits [n, class, row, col]; in 3d with a slice axis more.
+        patch_size: tile size (row, col), or (slice, row, col) for a 3d network.
         step: distance of neighbouring tiles as a fraction of the tile.
-        mirroring_axes: axes (0 row, 1 col) to mirror along, alone and together; None for none.
-        batch: tiles given to the network at once.
+        mirroring_axes: axes of the tile to mirror along, alone and together; None for none.
+        batch: 2d tiles given to the network at once; 3d ones go one by one.
         report: called before every batch with the fraction done and a message; may raise to stop.
 
     Returns:
@@ -219,45 +219,53 @@ def sliding_window(
     padded, inner = _pad(image, patch_size)
     starts = list(
         itertools.product(
-            *(tile_starts(size, tile, step) for size, tile in zip(padded.shape[1:], patch_size, strict=True))
+            *(
+                tile_starts(size, tile, step)
+                for size, tile in zip(padded.shape[-len(patch_size) :], patch_size, strict=True)
+            )
         )
     )
     gaussian = gaussian_weights(patch_size)
-    work = list(_batches(len(padded), starts, batch))
+    tiles = [
+        tuple(slice(start, start + size) for start, size in zip(place, patch_size, strict=True)) for place in starts
+    ]
+    volumetric = len(patch_size) == 3
+    work = tiles if volumetric else list(_batches(len(padded), tiles, batch))
     logits, weights = None, np.zeros(padded.shape, np.float16)
-    for number, (first, last, row, col) in enumerate(work):
+    for number, window in enumerate(work):
         report(number / len(work), f"segmenting, part {number + 1} of {len(work)}")
-        window = (slice(first, last), slice(row, row + patch_size[0]), slice(col, col + patch_size[1]))
-        predicted = _mirrored(network, padded[window][:, None], mirroring_axes)
+        given = padded[window][None, None] if volumetric else padded[window][:, None]
+        predicted = _mirrored(network, given, mirroring_axes)
         predicted *= gaussian
         if logits is None:
             logits = np.zeros((predicted.shape[1], *padded.shape), np.float16)
-        logits[(slice(None), *window)] += predicted.swapaxes(0, 1)
+        logits[(slice(None), *window)] += predicted[0] if volumetric else predicted.swapaxes(0, 1)
         weights[window] += gaussian
     logits /= weights
-    return logits[(slice(None), slice(None), *inner)]
+    return logits[(slice(None), *inner)]
 
 
-def _batches(slices: int, starts: list[tuple[int, int]], batch: int) -> Iterator[tuple[int, int, int, int]]:
-    """Runs of slices that share a tile position; each slice meets its tiles in nnU-Net's order."""
+def _batches(slices: int, tiles: list[tuple[slice, ...]], batch: int) -> Iterator[tuple[slice, ...]]:
+    """Runs of slices that share a tile's place; each slice meets its tiles in nnU-Net's order."""
     for first in range(0, slices, batch):
-        for row, col in starts:
-            yield first, min(first + batch, slices), row, col
+        for tile in tiles:
+            yield slice(first, min(first + batch, slices)), *tile
 
 
-def _pad(image: np.ndarray, patch_size: tuple[int, ...]) -> tuple[np.ndarray, tuple[slice, slice]]:
-    """Pad rows and columns with zeros to at least a tile, the image in the middle, and where it lies then."""
-    missing = [max(0, tile - size) for tile, size in zip(patch_size, image.shape[1:], strict=True)]
+def _pad(image: np.ndarray, patch_size: tuple[int, ...]) -> tuple[np.ndarray, tuple[slice, slice, slice]]:
+    """Pad with zeros to at least a tile along its axes, the image in the middle, and where it lies then."""
+    least = (0, *patch_size)[-3:]
+    missing = [max(0, tile - size) for tile, size in zip(least, image.shape, strict=True)]
     before = [count // 2 for count in missing]
-    widths = [(0, 0), *((low, count - low) for low, count in zip(before, missing, strict=True))]
-    inner = tuple(slice(low, low + size) for low, size in zip(before, image.shape[1:], strict=True))
+    widths = [(low, count - low) for low, count in zip(before, missing, strict=True)]
+    inner = tuple(slice(low, low + size) for low, size in zip(before, image.shape, strict=True))
     return np.pad(image, widths), inner  # type: ignore[return-value]
 
 
 def _mirrored(
     network: Callable[[np.ndarray], np.ndarray], tiles: np.ndarray, axes: tuple[int, ...] | None
 ) -> np.ndarray:
-    """Mean prediction over every mirroring along `axes` of tiles [n, 1, row, col]."""
+    """Mean prediction over every mirroring along `axes` of tiles [n, 1, (slice,) row, col]."""
     tiles = np.ascontiguousarray(tiles)
     total = network(tiles)
     if not axes:

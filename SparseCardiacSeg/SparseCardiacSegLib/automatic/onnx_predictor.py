@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import onnxruntime
 
@@ -20,7 +22,7 @@ MAX_BYTES = 1024**3
 
 
 class OnnxPredictor:
-    """A `Predictor` of a 2d model on the CPU, with the labels of nnU-Net.
+    """A `Predictor` of a 2d or 3d model on the CPU, with the labels of nnU-Net.
 
     Raises:
         InputError: network.onnx is missing, damaged or does not fit plans.json.
@@ -68,7 +70,7 @@ class OnnxPredictor:
         return Prediction(np.ascontiguousarray(labels), probabilities)
 
     def _run(self, tiles: np.ndarray) -> np.ndarray:
-        """Logits [n, class, row, col] of tiles [n, 1, row, col]."""
+        """Logits [n, class, (slice,) row, col] of tiles [n, 1, (slice,) row, col]."""
         return self._session.run(None, {self._input: tiles})[0]
 
 
@@ -102,14 +104,14 @@ def _read_metadata(
     inputs, outputs = session.get_inputs(), session.get_outputs()
     plan = model.configuration(entries.get("configuration", ""))
     text = entries.get("mirroring_axes", "")
-    if text not in ("", "0", "1", "0,1"):
+    dimensions = len(plan.patch_size)
+    if not re.fullmatch(r"(0(,1)?(,2)?|1(,2)?|2)?", text) or (dimensions == 2 and "2" in text):
         raise InputError(f"{model.onnx} names impossible mirroring axes: {text!r:.40}")
     classes = len(model.labels) + 1
     fits = (
         len(inputs) == len(outputs) == 1
-        and len(plan.patch_size) == 2
         and not model.has_regions
-        and len(inputs[0].shape) == len(outputs[0].shape) == 4
+        and len(inputs[0].shape) == len(outputs[0].shape) == dimensions + 2
         and inputs[0].shape[1] == 1
         and list(inputs[0].shape[2:]) == list(plan.patch_size)
         and outputs[0].shape[1] == classes

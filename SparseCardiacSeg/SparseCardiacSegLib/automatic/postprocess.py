@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -11,6 +12,9 @@ from scipy import ndimage
 from ..anatomy import Structure
 from ..errors import InputError
 from ..segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from .predictor import Prediction
 
 Masks = dict[Structure, np.ndarray]
 """Boolean arrays [slice, row, col], slices first along the through-plane axis; they never overlap."""
@@ -23,6 +27,8 @@ class PostprocessSettings:
     The defaults are the switches that do not lower the mean Dice of the embedded short-axis model on the 40 stacks of
     the 20 ACDC validation patients (0.8902 raw): largest component +0.0055, fill holes +0.0003 (together +0.0058),
     blank slices 0. Left off: MYO surrounds LV -0.00003, and closing, +0.0001 with more stacks worse than better.
+    On the 4 held-out atria of the embedded left-atrium model (0.89940 raw) the same three together are best too: fill
+    holes +0.0001, blank slices +0.0001, largest component 0; closing by 3 mm loses 0.0002.
 
     Attributes:
         largest_component: keep the largest connected part of each structure in 3D, voxels joined by corner or closer.
@@ -65,6 +71,39 @@ NONE = PostprocessSettings(
     largest_component=False, fill_holes=False, closing=False, blank_slices=False, myo_surrounds_lv=False
 )
 """Every switch off."""
+
+
+def threshold_labels(prediction: Prediction, threshold: float) -> np.ndarray:
+    """Labels of the voxels whose probability of being no background is at least `threshold`.
+
+    Args:
+        prediction: of a model with classes, background first (not with overlapping regions).
+        threshold: 0 to 1; with one structure, 0.5 is the likeliest class. A higher one keeps what the network is
+            surer of.
+
+    Returns:
+        uint8 [slice, row, col]; a voxel above the threshold gets the likeliest structure.
+    """
+    structures = prediction.probabilities[1:].astype(np.float32)
+    labels = (structures.argmax(0) + 1).astype(np.uint8)
+    labels[structures.sum(0) < threshold] = 0
+    return labels
+
+
+def recommended(card: Mapping[str, Any]) -> PostprocessSettings:
+    """The repairs that a model's card asks for in `postprocess`; those not named there are the defaults.
+
+    Raises:
+        InputError: the card names an unknown repair or a value outside its range.
+    """
+    changes = card.get("postprocess", {})
+    known = {field.name: type(field.default) for field in fields(PostprocessSettings)}
+    if not isinstance(changes, Mapping) or any(
+        name not in known or isinstance(value, bool) != (known[name] is bool) or not isinstance(value, int | float)
+        for name, value in changes.items()
+    ):
+        raise InputError("the model's card holds post-processing steps that do not exist")
+    return PostprocessSettings(**changes)
 
 
 def postprocess(segmentation: Segmentation, steps: PostprocessSettings | None = None) -> Segmentation:

@@ -23,10 +23,12 @@ class PredictionSettings:
 
     Attributes:
         device: `auto` (CUDA, then MPS, then CPU), `cpu`, `cuda` or `mps`.
-        mirroring: average over mirrored inputs (test-time augmentation): four times the work in 2d.
+        mirroring: average over mirrored inputs (test-time augmentation): four times the work in 2d, eight times in
+            3d; nothing where the model was trained without.
         tile_step: distance of neighbouring tiles as a fraction of the tile, above 0 and at most 1.
         backend: `onnx` (CPU, no torch needed), `torch`, or `auto`: ONNX where the model folder holds a
             `network.onnx` and no GPU is asked for or found.
+        threshold: probability from which a voxel belongs to a structure; None takes the likeliest class.
 
     Raises:
         InputError: a value is outside its range.
@@ -36,6 +38,7 @@ class PredictionSettings:
     mirroring: bool = True
     tile_step: float = 0.5
     backend: str = "auto"
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
@@ -44,6 +47,8 @@ class PredictionSettings:
             raise InputError(f"unknown backend '{self.backend}'; known are {', '.join(BACKENDS)}")
         if not isinstance(self.tile_step, int | float) or not 0 < self.tile_step <= 1:
             raise InputError(f"the tile step must lie above 0 and not above 1; {self.tile_step} was asked for")
+        if self.threshold is not None and not (isinstance(self.threshold, int | float) and 0 < self.threshold < 1):
+            raise InputError(f"the threshold is a probability between 0 and 1; {self.threshold} was asked for")
 
 
 @dataclass(frozen=True, eq=False)

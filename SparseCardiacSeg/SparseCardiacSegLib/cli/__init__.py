@@ -16,15 +16,20 @@ from . import (
     demo,
     evaluate,
     evaluate_prompts,
+    evaluate_propagation,
     finetune,
     models,
     prompt,
+    propagate,
     regions,
+    report,
     segment,
     simulate_prompts,
     surfaces,
     train,
     train_promptable,
+    train_registration,
+    video,
 )
 
 COMMANDS = (
@@ -37,9 +42,14 @@ COMMANDS = (
     regions,
     clinical,
     surfaces,
+    propagate,
+    evaluate_propagation,
+    report,
+    video,
     models,
     train,
     train_promptable,
+    train_registration,
     finetune,
 )
 """Modules with `add_parser(subparsers)`, each of which sets `run` as its parser's default."""

@@ -45,6 +45,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--backend", default="auto", choices=("auto", "onnx", "torch"), help="ONNX Runtime needs no torch (auto)"
     )
     parser.add_argument("--no-mirroring", action="store_true", help="4 times sooner, slightly less accurate")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="probability from which a voxel is labelled (default: the likeliest)",
+    )
     parser.add_argument("--no-postprocess", action="store_true", help="keep the network's raw labels")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,16 +16,24 @@ if TYPE_CHECKING:
     from ..anatomy import LabelScheme
     from ..automatic.postprocess import PostprocessSettings
     from ..automatic.predictor import PredictionSettings
+    from ..automatic.roi import VoxelBox
     from ..segmentation import Segmentation
     from ..segmenter import SegmentResult
+    from ..stack import Stack
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Describe the command."""
-    parser = subparsers.add_parser("segment", help="segment short-axis stacks or cines automatically")
+    parser = subparsers.add_parser("segment", help="segment stacks or cines automatically")
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="NIfTI, NRRD, MHA or a DICOM folder")
     parser.add_argument("--out", type=Path, required=True, help="folder for <stem>_seg.nii.gz and <stem>.seg.nrrd")
     add_model_options(parser)
+    parser.add_argument(
+        "--roi",
+        nargs="+",
+        metavar="BOX",
+        help="look only inside a box: R0 R1 A0 A1 S0 S1 in mm, or a JSON file ('ras' or 'voxels', or a Slicer ROI)",
+    )
     parser.add_argument(
         "--scheme", help="label numbers: acdc, mnms, la or all (default: acdc, where the model fits it)"
     )
@@ -44,6 +53,7 @@ def run(options: argparse.Namespace) -> None:
     if repeated:
         raise InputError(f"several images would write the same files: {', '.join(sorted(repeated))}")
     stacks = [read_stack(path) for path in options.images]
+    boxes = [region_of_interest(options.roi, stack) for stack in stacks]
     settings, postprocess = model_settings(options)
     with ExitStack() as open_things:
         folder = open_things.enter_context(output_folder(options.out))
@@ -51,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
         progress = open_things.enter_context(progress_bar("segment"))
         for number, (name, stack) in enumerate(zip(stems, stacks, strict=True)):
             share = part_of(progress, number / len(stacks), (number + 1) / len(stacks))
-            result = segment_stack(client, stack, options.model, settings, postprocess, share)
+            result = segment_stack(client, stack, options.model, settings, postprocess, share, boxes[number])
             write_result(result, folder, name, scheme)
             for warning in (*stack.meta.get("warnings", ()), *result.warnings):
                 warn(f"{name}: {warning}")
@@ -82,11 +92,38 @@ def output_scheme(model: str, name: str | None) -> LabelScheme:
 
 def model_settings(options: argparse.Namespace) -> tuple[PredictionSettings, PostprocessSettings | None]:
     """The prediction and post-processing settings that the options ask for."""
-    from ..automatic.postprocess import PostprocessSettings
+    from ..automatic.catalogue import find_model
+    from ..automatic.postprocess import recommended
     from ..automatic.predictor import PredictionSettings
 
-    settings = PredictionSettings(device=options.device, mirroring=not options.no_mirroring, backend=options.backend)
-    return settings, None if options.no_postprocess else PostprocessSettings()
+    settings = PredictionSettings(
+        device=options.device,
+        mirroring=not options.no_mirroring,
+        backend=options.backend,
+        threshold=options.threshold,
+    )
+    return settings, None if options.no_postprocess else recommended(find_model(options.model).card)
+
+
+def region_of_interest(given: Sequence[str] | None, stack: Stack) -> VoxelBox | None:
+    """The box that `--roi` means on `stack`.
+
+    Raises:
+        InputError: neither six numbers nor a usable file, or a box that is empty or outside.
+    """
+    from ..automatic.roi import box_from_ras, read_box
+
+    if given is None:
+        return None
+    if len(given) == 1:
+        return read_box(Path(given[0]), stack)
+    try:
+        r0, r1, a0, a1, s0, s1 = map(float, given)
+    except ValueError:
+        raise InputError(
+            f"--roi needs six numbers (R0 R1 A0 A1 S0 S1, mm) or one file, not {' '.join(given)}"
+        ) from None
+    return box_from_ras(stack, (r0, a0, s0), (r1, a1, s1))
 
 
 def write_result(result: SegmentResult, folder: Path, name: str, scheme: LabelScheme) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 
 from .. import __version__
 from ..anatomy import DESCRIPTIONS, Structure
-from ..measures.clinical_rows import clinical_figures, readable_unit
 from ..meshes import volume_ml
 from ..regions import Region
-from ..report import ClinicalRow, InputFile, MetricsRow, MetricsTable, Picture, RegionRow, ReportContent, VolumeRow
+from ..report import InputFile, MetricsRow, MetricsTable, Picture, RegionRow, ReportContent, VolumeRow
 from ..report.content import RESEARCH_USE
+from .clinical_content import clinical_definitions, clinical_rows, segment_rows
 from .definitions import COMPARISON_DEFINITIONS, DEFINITIONS
 from .results import PhaseResult, StudyPicture, StudyResult, sha256
 
@@ -57,7 +57,8 @@ def report_content(result: StudyResult, pictures: Sequence[StudyPicture], comman
         inputs=tuple(row for name, phase in phases.items() for row in _inputs(name, phase)),
         warnings=result.warnings,
         model_card=() if model is None else _card_lines(model),
-        clinical=tuple(_clinical_rows(result)),
+        clinical=tuple(clinical_rows(result.clinical)),
+        segments=tuple(segment_rows(result.clinical)),
         volumes=tuple(row for name, phase in phases.items() for row in _volumes(name, phase)),
         regions=tuple(
             RegionRow(name, str(region), tuple(phase.regions.slices(region)))
@@ -71,7 +72,7 @@ def report_content(result: StudyResult, pictures: Sequence[StudyPicture], comman
         provenance=_provenance(result, command),
         definitions=(
             *((name, text) for name, text in DEFINITIONS.items() if compared or name not in COMPARISON_DEFINITIONS),
-            ("papillary muscles", result.clinical["conventions"]["papillary_muscles"]),
+            *clinical_definitions(result.clinical),
         ),
         citations=SCENE_CITATIONS if model is None else CITATIONS,
         licences=tuple(line for line in (_licence_line(model) if model else "", result.attribution) if line),
@@ -126,20 +127,6 @@ def _inputs(name: str, phase: PhaseResult) -> list[InputFile]:
         )
         for role, path, source in files
     ]
-
-
-def _clinical_rows(result: StudyResult) -> list[ClinicalRow]:
-    """The clinical table; a figure that does not exist is left empty, not out."""
-    rows = []
-    for one in clinical_figures(result.clinical):
-        how = ", ".join(part for part in (one.measured_on, one.method) if part)
-        rows.append(ClinicalRow(one.name, one.value, readable_unit(one.unit), how, one.digits, one.headline))
-        if one.index is not None:
-            how = "by body surface area (Mosteller)"
-            rows.append(ClinicalRow(f"{one.name} index", one.index, readable_unit(one.index_unit), how, one.digits))
-        if one.grade:
-            rows.append(ClinicalRow(f"{one.name} index, grade", one.grade, "", "limits made for echocardiography"))
-    return rows
 
 
 def _volumes(name: str, phase: PhaseResult) -> list[VolumeRow]:

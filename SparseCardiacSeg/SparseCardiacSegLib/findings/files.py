@@ -46,6 +46,7 @@ def planned_files(
     report: bool = False,
     bundle: bool = False,
     cine: bool = False,
+    videos: Iterable[str] = (),
 ) -> list[str]:
     """Paths within the folder of every file that an export may write, for the question before it.
 
@@ -58,8 +59,9 @@ def planned_files(
         report: whether the report and its pictures are wanted.
         bundle: whether the scene bundle is wanted.
         cine: whether labels of all frames are written too.
+        videos: names of the videos.
     """
-    files: list[str] = []
+    files: list[str] = list(videos)
     phases = list(phases)
     for phase in phases:
         stem = f"{case}_{phase.name}"
@@ -81,6 +83,7 @@ def planned_files(
         files += ["volumes.csv"] if cine else []
     if report:
         files += [REPORT, "pictures/volumes.png"] + (["pictures/volume_curve.png"] if cine else [])
+        files += ["pictures/wall_thickness.png"] if any(phase.has_regions for phase in phases) else []
     return [*files, BUNDLE] if bundle else files
 
 

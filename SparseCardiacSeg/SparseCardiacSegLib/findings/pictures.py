@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from ..anatomy import Structure
 from ..figures import (
     base_direction,
+    bullseye_of_record,
     dice_curve_figure,
     difference_montage,
     montage,
@@ -42,33 +40,31 @@ def draw_study(
         except RuntimeError as error:
             warnings.append(f"no picture of the surfaces at {name}: {error}")
     progress(len(result.phases) / (len(result.phases) + 1), "drawing volumes")
-    pictures.append(_volumes_picture(result))
+    pictures += [_volumes_picture(result), *_curve_picture(result), *_wall_picture(result)]
     progress(1.0, "pictures drawn")
     return pictures, warnings
 
 
-def cine_picture(
-    volumes: Mapping[Structure, Sequence[float | None]],
-    times: Sequence[float] | None,
-    marks: Mapping[str, int],
-) -> StudyPicture:
-    """Volumes over the heart beat; frames that nobody labelled leave a gap.
-
-    Args:
-        volumes: mL in every frame.
-        times: seconds from the first frame; None puts frame numbers on the axis.
-        marks: frames to mark by name.
-    """
-    drawn = {
-        structure: [float("nan") if value is None else value for value in values]
-        for structure, values in volumes.items()
-    }
-    return StudyPicture(
-        "volume_curve.png",
-        volume_curve_figure(drawn, times, marks),
-        "Volumes over the heart beat",
-        "Volume of every structure in each labelled frame (summation of discs).",
+def _wall_picture(result: StudyResult) -> list[StudyPicture]:
+    """The bullseye of wall thickness, where it was measured."""
+    walls = result.clinical.get("wall_thickness")
+    if walls is None or (walls["ed"] is None and walls["es"] is None):
+        return []
+    caption = (
+        "The 17 segments of the left ventricle seen from the apex, anterior at the top, septum on the left. "
+        "Hatched segments are unknown."
     )
+    return [StudyPicture("wall_thickness.png", bullseye_of_record(walls, title=result.name), "Wall thickness", caption)]
+
+
+def _curve_picture(result: StudyResult) -> list[StudyPicture]:
+    """Volumes over the heart beat, where a cine was measured."""
+    if result.curve is None:
+        return []
+    caption = "Volume of every structure in each labelled frame (summation of discs)."
+    if result.curve.fit_ml:
+        caption += " The line through the left ventricle is the series from which the rates are read."
+    return [StudyPicture("volume_curve.png", volume_curve_figure(result.curve), "Volumes over the heart beat", caption)]
 
 
 def _volumes_picture(result: StudyResult) -> StudyPicture:

@@ -22,6 +22,8 @@ from ..stack import Stack
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
 
+    from ..measures.volume_curve import VolumeCurve
+
 REGION_METHOD = "20/60/20"
 """How base, middle and apex are told unless the user chose otherwise."""
 
@@ -74,6 +76,7 @@ class StudyResult:
         settings: how the model was run; empty without one.
         warnings: sentences for the user, without repetition.
         origin: (label, value) lines about where images and labels came from, for a study without a model.
+        curve: volumes over the heart beat, where a labelled cine was measured.
     """
 
     name: str
@@ -84,6 +87,7 @@ class StudyResult:
     settings: dict[str, Any]
     warnings: tuple[str, ...]
     origin: tuple[tuple[str, str], ...] = ()
+    curve: VolumeCurve | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Surfaces and point clouds as STL, PLY or VTP files that open in place in Slicer.
+"""Surfaces and point clouds as STL, PLY or VTP files that open in place in Slicer, and points as CSV.
 
 Surfaces are RAS mm in memory and LPS mm in files: that is what Slicer (5.x, `vtkMRMLModelStorageNode`) writes by
 default and says in the file: `SPACE=LPS` in the STL header, as a PLY comment, and as the field data array `SPACE` of a
@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkCommonTransforms import vtkTransform
@@ -83,6 +85,32 @@ def write_surfaces(surfaces: Mapping[Structure, vtkPolyData], folder: Path | str
     for surface, path in zip(surfaces.values(), paths, strict=True):
         write_surface(surface, path)
     return paths
+
+
+def write_points(cloud: vtkPolyData, path: Path | str) -> None:
+    """Write a point cloud by suffix: PLY or VTP as `write_surface`, or CSV for tables and scripts.
+
+    The CSV has one row a point: R, A, S in mm and, where the cloud has normals, their components nR, nA, nS.
+
+    Args:
+        cloud: RAS mm, as of `point_cloud`.
+        path: ends in .ply, .vtp or .csv.
+
+    Raises:
+        InputError: as `write_surface`.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".csv":
+        write_surface(cloud, path)
+        return
+    columns, names = [vtk_to_numpy(cloud.GetPoints().GetData())], ["R", "A", "S"]
+    normals = cloud.GetPointData().GetNormals()
+    if normals is not None:
+        columns.append(vtk_to_numpy(normals))
+        names += ["nR", "nA", "nS"]
+    rows = [",".join(f"{value:.4f}" for value in row) for row in np.hstack(columns)]
+    with write_atomically(path) as temporary:
+        temporary.write_text("\n".join([",".join(names), *rows]) + "\n", encoding="utf-8")
 
 
 def _ras_to_lps(surface: vtkPolyData) -> vtkPolyData:

@@ -20,9 +20,16 @@ from ..regions import SliceRegions
 from ..segmentation import Segmentation
 from ..stack import Stack
 from . import host
-from .display import FILL_OPACITY, REFERENCE_COLOUR, show_3d, show_outlines
+from .display import FILL_OPACITY, REFERENCE_COLOUR, SMOOTHING_FACTOR, show_3d, show_outlines
 from .plots import dice_curve_chart
-from .segmentations import place_beside, segment_structures, segmentation_node, segmentation_sequence
+from .segmentations import (
+    CLOSED_SURFACE,
+    place_beside,
+    segment_structures,
+    segmentation_node,
+    segmentation_sequence,
+)
+from .surface_models import frame_node
 from .tables import clinical_table, metrics_table, region_table
 from .volumes import sequence_from_stack, volume_from_stack
 
@@ -41,7 +48,8 @@ class BundleImage:
         image: a frame, or a cine (becomes a sequence).
         segmentation: its labels, one frame, or all frames of a cine.
         reference: labels to compare with, hidden in 3D.
-        surfaces: closed surfaces (vtkPolyData, RAS mm) of `segmentation` where they were made elsewhere, by structure.
+        surfaces: closed surfaces (vtkPolyData, RAS mm) of `segmentation` where they were made elsewhere, by structure;
+            of one frame only: those of a cine are made by Slicer, for every frame.
     """
 
     name: str
@@ -169,7 +177,9 @@ def _fill(images: Sequence[BundleImage], tables: BundleTables) -> None:
                 for segment_id in segment_structures(node):
                     node.GetDisplayNode().SetSegmentOverrideColor(segment_id, *REFERENCE_COLOUR)
                 node.GetDisplayNode().SetVisibility3D(False)
-            elif not labels.labels.is_cine:
+            elif labels.labels.is_cine:
+                _make_beating(node, browser)
+            else:
                 show_3d(node, prepared=item.surfaces)
             node.GetDisplayNode().SetVisibility(index == 0)
         shown.append(volume)
@@ -182,6 +192,24 @@ def _fill(images: Sequence[BundleImage], tables: BundleTables) -> None:
     for name, curves in tables.curves.items():
         place_beside(dice_curve_chart(curves, f"{name} Dice from base to apex"), shown[0])
     _show_first(shown[0])
+
+
+def _make_beating(node: Any, browser: Any) -> None:
+    """Give every labelled frame closed surfaces by Slicer, shown in 3D, so that they follow when the browser plays.
+
+    Only the labels are written to the file: Slicer makes the same surfaces again when it reads them, for it is told
+    that each frame has some. Others would be lost.
+    """
+    for frame in range(browser.GetNumberOfItems()):
+        segmentation = frame_node(node, browser, frame).GetSegmentation()
+        segmentation.SetConversionParameter(
+            slicer.vtkBinaryLabelmapToClosedSurfaceConversionRule.GetSmoothingFactorParameterName(),
+            str(SMOOTHING_FACTOR),
+        )
+        if segmentation.GetNumberOfSegments():
+            segmentation.CreateRepresentation(CLOSED_SURFACE)
+    if node.GetSegmentation().GetNumberOfSegments():
+        show_3d(node, smooth=False)
 
 
 def _show_first(volume: Any) -> None:

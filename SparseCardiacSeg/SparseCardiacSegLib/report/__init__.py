@@ -10,6 +10,8 @@ from .content import (
     Picture,
     RegionRow,
     ReportContent,
+    SegmentRow,
+    Video,
     VolumeRow,
 )
 from .html import render_report, write_report
@@ -22,6 +24,8 @@ __all__ = [
     "Picture",
     "RegionRow",
     "ReportContent",
+    "SegmentRow",
+    "Video",
     "VolumeRow",
     "render_report",
     "write_report",

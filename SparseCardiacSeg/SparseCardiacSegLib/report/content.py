@@ -42,6 +42,7 @@ class ClinicalRow:
         computed: how, from which frames and slices.
         digits: decimals to show.
         headline: whether it stands at the top of the report too.
+        normal: normal range with the verdict, such as "48 to 68 (men): within"; empty where none is known.
     """
 
     name: str
@@ -50,6 +51,28 @@ class ClinicalRow:
     computed: str
     digits: int = 1
     headline: bool = False
+    normal: str = ""
+
+
+@dataclass(frozen=True)
+class SegmentRow:
+    """Wall thickness of one of the 17 segments; None where it is unknown.
+
+    Attributes:
+        number: 1 to 17.
+        name: such as "basal anterior".
+        ed_mean_mm: mean at end diastole.
+        ed_max_mm: largest chord at end diastole.
+        es_mean_mm: mean at end systole.
+        thickening_pct: (ES - ED) / ED of the means.
+    """
+
+    number: int
+    name: str
+    ed_mean_mm: float | None
+    ed_max_mm: float | None
+    es_mean_mm: float | None
+    thickening_pct: float | None
 
 
 @dataclass(frozen=True)
@@ -140,6 +163,27 @@ class Picture:
 
 
 @dataclass(frozen=True, eq=False)
+class Video:
+    """A moving picture of the report.
+
+    Attributes:
+        data: the file's bytes.
+        kind: "mp4" or "gif".
+        title: heading above it.
+        caption: what is seen, below it.
+        width: in pixels.
+        height: in pixels.
+    """
+
+    data: bytes
+    kind: str
+    title: str
+    caption: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, eq=False)
 class ReportContent:
     """Everything a report says. Empty parts are left out of it.
 
@@ -151,11 +195,13 @@ class ReportContent:
         warnings: sentences that the reader must see first.
         model_card: (label, value) lines about the model: training data, validation, licence.
         clinical: clinical measures.
+        segments: wall thickness by segment.
         volumes: by structure and frame.
         regions: by frame; `regions_method` says how they were told.
         regions_method: name of the method.
         metrics: agreement with a reference, a table a frame.
         pictures: in the order of the page.
+        videos: before the pictures.
         provenance: (label, value): software, model, checksum, command line, parameters.
         definitions: (name, definition) of every figure in the report.
         citations: what to cite.
@@ -170,11 +216,13 @@ class ReportContent:
     warnings: tuple[str, ...] = ()
     model_card: tuple[tuple[str, str], ...] = ()
     clinical: tuple[ClinicalRow, ...] = ()
+    segments: tuple[SegmentRow, ...] = ()
     volumes: tuple[VolumeRow, ...] = ()
     regions: tuple[RegionRow, ...] = ()
     regions_method: str = ""
     metrics: tuple[MetricsTable, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    videos: tuple[Video, ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
     definitions: tuple[tuple[str, str], ...] = ()
     citations: tuple[str, ...] = ()

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import math
 import re
-import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..files import write_atomically
-from .content import ClinicalRow, InputFile, MetricsTable, Picture, RegionRow, ReportContent, VolumeRow
+from .content import (
+    ClinicalRow,
+    InputFile,
+    MetricsTable,
+    RegionRow,
+    ReportContent,
+    SegmentRow,
+    VolumeRow,
+)
+from .media import picture_html, video_html
 from .style import CSS
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 """Even if something slipped past the escaping, a browser would neither run nor fetch it."""
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -42,8 +49,10 @@ def render_report(content: ReportContent) -> str:
         _warnings(content.warnings),
         _headline(content.clinical),
         _section("Clinical measures", _clinical(content.clinical)),
+        _section("Wall thickness", _segments(content.segments)),
         _section("Volumes", _volumes(content.volumes)),
-        _section("Pictures", "".join(_figure(picture) for picture in content.pictures)),
+        _section("Heart beat", "".join(video_html(video, _text) for video in content.videos)),
+        _section("Pictures", "".join(picture_html(picture, _text) for picture in content.pictures)),
         _section("Agreement with the reference", "".join(_metrics(table) for table in content.metrics)),
         _section("Regions", _regions(content.regions, content.regions_method)),
         _section("Input files", _inputs(content.inputs)),
@@ -95,11 +104,36 @@ def _clinical(rows: Sequence[ClinicalRow]) -> str:
             _row_header(row.name),
             _cell(_value(row) if row.value is not None else _NONE, number=True),
             _cell(_text(row.unit)),
+            f'<td class="range">{_normal(row.normal)}</td>',
             _cell(_text(row.computed)),
         ]
         for row in rows
     ]
-    return _table("", ["Measure", "#Value", "Unit", "How it was computed"], body)
+    return _table("", ["Measure", "#Value", "Unit", "Normal range", "How it was computed"], body)
+
+
+def _normal(words: str) -> str:
+    """Ranges with their verdicts, one a line; what lies outside stands out."""
+    lines = []
+    for part in words.split("; ") if words else []:
+        span, _, verdict = part.partition(": ")
+        shown = f'<span class="flag">{_text(verdict)}</span>' if verdict in ("below", "above") else _text(verdict)
+        lines.append(f"{_text(span)}: {shown}" if verdict else _text(span))
+    return "<br>".join(lines)
+
+
+def _segments(rows: Sequence[SegmentRow]) -> str:
+    """Wall thickness by segment."""
+    body = [
+        [
+            _row_header(f"{row.number} {row.name}"),
+            *(_cell(_number(value, 1), number=True) for value in (row.ed_mean_mm, row.ed_max_mm, row.es_mean_mm)),
+            _cell(_number(row.thickening_pct, 0), number=True),
+        ]
+        for row in rows
+    ]
+    header = ["Segment", "#ED mean (mm)", "#ED largest (mm)", "#ES mean (mm)", "#Thickening (%)"]
+    return _table("The 17 segments of the AHA; a dash where a segment is unknown.", header, body)
 
 
 def _volumes(rows: Sequence[VolumeRow]) -> str:
@@ -174,29 +208,6 @@ def _inputs(files: Sequence[InputFile]) -> str:
         )
     header = ["Role", "File", "Voxels", "Spacing", "Orientation", "SHA-256"]
     return _table("Voxels and spacing in the order slice, row, column (frame first in a cine).", header, body)
-
-
-def _figure(picture: Picture) -> str:
-    width, height = _png_size(picture.png)
-    data = base64.b64encode(picture.png).decode("ascii")
-    alt = _text(picture.alt or picture.caption or picture.title)
-    return (
-        f"<figure>\n<h3>{_text(picture.title)}</h3>\n"
-        f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{alt}">\n'
-        f"<figcaption>{_text(picture.caption)}</figcaption>\n</figure>\n"
-    )
-
-
-def _png_size(png: bytes) -> tuple[int, int]:
-    """Width and height of a PNG.
-
-    Raises:
-        ValueError: these are not the bytes of a PNG.
-    """
-    if png[:8] != b"\x89PNG\r\n\x1a\n" or png[12:16] != b"IHDR":
-        raise ValueError("a picture of the report is not a PNG")
-    width, height = struct.unpack(">II", png[16:24])
-    return width, height
 
 
 def _section(title: str, body: str) -> str:

@@ -42,6 +42,7 @@ th, td { padding: 5px 10px; text-align: left; vertical-align: top; border-bottom
 thead th { color: var(--muted); font-weight: 600; border-bottom: 2px solid var(--line); vertical-align: bottom; }
 tbody th { font-weight: 600; white-space: nowrap; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.range { white-space: nowrap; }
 tr.first > * { border-top: 2px solid var(--line); }
 tr.whole { background: var(--panel); }
 .flag { color: var(--bad); font-weight: 600; white-space: nowrap; }
@@ -52,7 +53,7 @@ dl.lines dt { color: var(--muted); }
 dl.lines dd { margin: 0; overflow-wrap: anywhere; }
 figure { margin: 14px 0 24px; }
 figure h3 { margin-top: 0; }
-img { display: block; width: 100%; height: auto; border: 1px solid var(--line); border-radius: 6px;
+img, video { display: block; width: 100%; height: auto; border: 1px solid var(--line); border-radius: 6px;
   background: #ffffff; }
 figcaption { margin-top: 6px; }
 footer { margin-top: 36px; border-top: 1px solid var(--line); padding-top: 10px; color: var(--muted);

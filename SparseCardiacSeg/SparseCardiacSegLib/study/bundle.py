@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
 from ..findings.files import BUNDLE
 from ..findings.results import StudyPicture, StudyResult
+from ..io import file_stem
+from ..segmentation import Segmentation
+from ..stack import Stack
 
 
 def write_study_bundle(
@@ -35,6 +39,30 @@ def write_study_bundle(
     )
     write_bundle(folder / BUNDLE, images, tables)
     files = [(BUNDLE, "scene for 3D Slicer: volumes, segmentations with surfaces, tables, charts")]
+    picture, warnings = _draw(result, folder)
+    return files, picture, warnings
+
+
+def write_cine_bundle(
+    result: StudyResult, cine: Stack, segmentation: Segmentation, long_axis: Sequence[Stack], folder: Path
+) -> tuple[list[tuple[str, str]], StudyPicture | None, list[str]]:
+    """Write `study.mrb` with the cine, its labels as a sequence with beating surfaces, and the long-axis views.
+
+    Returns:
+        As for `write_study_bundle`.
+    """
+    if importlib.util.find_spec("slicer") is None:
+        return [], None, ["Slicer's core is not installed: no study.mrb and no picture of Slicer's 3D view"]
+    from ..mrml.bundle import BundleImage, BundleTables, write_bundle
+
+    images = [BundleImage(result.name, cine, segmentation)]
+    images += [BundleImage(file_stem(image.source), image) for image in long_axis]
+    tables = BundleTables(
+        regions={f"{result.name} {name}": one.regions for name, one in result.phases.items() if one.regions},
+        clinical={result.name: result.clinical},
+    )
+    write_bundle(folder / BUNDLE, images, tables)
+    files = [(BUNDLE, "scene for 3D Slicer: the cine, labels and surfaces that beat with it, tables")]
     picture, warnings = _draw(result, folder)
     return files, picture, warnings
 

@@ -92,6 +92,7 @@ def analyse(
         es=es.segmentation if es else None,
         height_cm=study.height_cm,
         weight_kg=study.weight_kg,
+        wall=True,
     )
     warnings += clinical["warnings"]
     return StudyResult(
@@ -99,7 +100,7 @@ def analyse(
         attribution=study.attribution,
         phases=phases,
         clinical=clinical,
-        model=_model_record(model),
+        model=model_record(model),
         settings={
             "prediction": dataclasses.asdict(settings),
             "postprocess": dataclasses.asdict(postprocess) if postprocess is not None else None,
@@ -108,7 +109,7 @@ def analyse(
     )
 
 
-def _model_record(model: str) -> dict[str, Any]:
+def model_record(model: str) -> dict[str, Any]:
     """What is known of the model, with the checksum of its first checkpoint and without the folder of this computer."""
     record = {key: value for key, value in model_info(model).items() if key != "folder"}
     return {**record, "sha256": sha256(find_model(model).checkpoints[0])}

@@ -29,7 +29,7 @@ def export_model(trained_folder: Path, destination: Path, name: str, card: Mappi
 
     The folder is what nnU-Net v2 itself writes (`dataset.json`, `plans.json` with the one configuration that was
     trained, `fold_*/checkpoint_final.pth`), so `nnUNetv2_predict_from_modelfolder` runs it. Weights are rounded to
-    float16, half the size; nothing else but names and plain values is stored. A 2d model of one fold also
+    float16, half the size; nothing else but names and plain values is stored. A model of one fold also
     gets `network.onnx` with the same rounded weights. The same input gives the same bytes.
 
     Args:
@@ -56,7 +56,7 @@ def export_model(trained_folder: Path, destination: Path, name: str, card: Mappi
             _write_json(folder / "plans.json", _trimmed_plans(model, configuration))
             for path, checkpoint in zip(model.checkpoints, loaded.checkpoints, strict=True):
                 _write_checkpoint(folder / path.parent.name / "checkpoint_final.pth", checkpoint, STOCK_TRAINER)
-            if len(model.checkpoints) == 1 and not model.has_regions and len(loaded.configuration.patch_size) == 2:
+            if len(model.checkpoints) == 1 and not model.has_regions:
                 _write_onnx(folder / ONNX_NAME, loaded.network, tuple(loaded.configuration.patch_size), loaded)
             files = {
                 str(file.relative_to(folder).as_posix()): hashlib.sha256(file.read_bytes()).hexdigest()

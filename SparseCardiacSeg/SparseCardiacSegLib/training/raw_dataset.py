@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 import shutil
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-LABELS = {"background": 0, "RV": 1, "MYO": 2, "LV": 3}
-"""ACDC label numbers (1 RV, 2 MYO, 3 LV), which nnU-Net's dataset.json records by name."""
+from ..anatomy import ACDC, LabelScheme
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class AnnotatedVolume:
 
 
 def find_volumes(folder: Path, patients: list[str] | None = None) -> list[AnnotatedVolume]:
-    """Every `<patient>_frameNN.nii.gz` in `folder` with its `_gt` partner, in order of name.
+    """Every `<patient>_frameNN.nii.gz` or `<patient>.nii.gz` in `folder` with its `_gt` partner, in order of name.
 
     Raises:
         FileNotFoundError: no annotated volume was found, or a patient asked for has none.
@@ -41,7 +41,7 @@ def find_volumes(folder: Path, patients: list[str] | None = None) -> list[Annota
     for labels in sorted(folder.glob("*_gt.nii.gz")):
         case = labels.name.removesuffix("_gt.nii.gz")
         image = labels.with_name(case + ".nii.gz")
-        patient = case.rsplit("_", 1)[0]
+        patient = re.sub(r"_frame\d+$", "", case)
         if image.is_file() and (patients is None or patient in patients):
             volumes.append(AnnotatedVolume(patient, case, image, labels))
     missing = set(patients or []) - {volume.patient for volume in volumes}
@@ -57,17 +57,22 @@ def draw_patients(cases_csv: Path, number: int, seed: int, split: str = "train")
 
     Even spreading keeps every disease group in a small training set: of 2000 plain draws of 24 from 50 ACDC
     patients, 24 % left some group with two or fewer. A patient whose `note` names a twin (ACDC's 074 and 076 are one
-    scan with two label sets) is drawn at most once per pair.
+    scan with two label sets) is drawn at most once per pair. A table with a column `case` instead of `patient` lists
+    one volume a patient; it needs no groups.
 
     Raises:
         ValueError: a column is missing, or the split holds fewer patients than asked for.
     """
     with cases_csv.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
-        lacking = {"patient", "group", "split"} - set(reader.fieldnames or ())
+        columns = set(reader.fieldnames or ())
+        by_case = "case" in columns and "patient" not in columns
+        lacking = ({"split"} if by_case else {"patient", "group", "split"}) - columns
         if lacking:
             raise ValueError(f"{cases_csv} lacks the column {', '.join(sorted(lacking))}")
         rows = [row for row in reader if row["split"] == split]
+    if by_case:
+        rows = [{"patient": row["case"], "group": "", "note": row.get("note", "")} for row in rows]
     rng = random.Random(seed)
     groups: dict[str, list[str]] = defaultdict(list)
     twins: set[str] = set()
@@ -93,13 +98,16 @@ def draw_patients(cases_csv: Path, number: int, seed: int, split: str = "train")
     return sorted(chosen)
 
 
-def write_raw_dataset(volumes: list[AnnotatedVolume], folder: Path, provenance: dict[str, object]) -> Path:
+def write_raw_dataset(
+    volumes: list[AnnotatedVolume], folder: Path, provenance: dict[str, object], scheme: LabelScheme = ACDC
+) -> Path:
     """Write `imagesTr`, `labelsTr`, `dataset.json` and `sparsity.json` in nnU-Net v2's raw format.
 
     Args:
-        volumes: what to copy; the labels must use the ACDC numbers.
+        volumes: what to copy.
         folder: `nnUNet_raw/DatasetNNN_Name`; made anew.
         provenance: written to `sparsity.json` beside the list of cases.
+        scheme: numbers of the labels, which dataset.json records by name.
     """
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "imagesTr").mkdir(parents=True)
@@ -108,8 +116,9 @@ def write_raw_dataset(volumes: list[AnnotatedVolume], folder: Path, provenance: 
         shutil.copyfile(volume.image, folder / "imagesTr" / f"{volume.case}_0000.nii.gz")
         shutil.copyfile(volume.labels, folder / "labelsTr" / f"{volume.case}.nii.gz")
     dataset = {
-        "channel_names": {"0": "cine MR"},
-        "labels": LABELS,
+        # nnU-Net normalises by the channel's name; any but "CT" and a few more means z-scores.
+        "channel_names": {"0": "MR" if scheme != ACDC else "cine MR"},
+        "labels": {"background": 0, **{str(structure): number for structure, number in scheme.numbers.items()}},
         "numTraining": len(volumes),
         "file_ending": ".nii.gz",
         "overwrite_image_reader_writer": "SimpleITKIO",

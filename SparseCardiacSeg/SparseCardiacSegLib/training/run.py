@@ -1,4 +1,4 @@
-"""Plan, preprocess and train one 2d nnU-Net, in a process of its own; a stopped run is taken up again."""
+"""Plan, preprocess and train one nnU-Net, in a process of its own; a stopped run is taken up again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from ..automatic.packages import processor_threads
 from .settings import TrainingSettings
 
 PLANS_NAME = "SmallPlans"
@@ -30,11 +31,12 @@ def planned_settings(dataset: str, workspace: Path) -> TrainingSettings | None:
     if not plans.is_file():
         return None
     content = json.loads(plans.read_text(encoding="utf-8"))
+    # Every configuration that was planned carries the same settings, and 2d is always planned.
     return TrainingSettings(**content["configurations"]["2d"]["training_settings"])
 
 
 def plan_and_preprocess(dataset: str, settings: TrainingSettings) -> None:
-    """Fingerprint, plan and preprocess `nnUNet_raw/<dataset>` for the 2d configuration."""
+    """Fingerprint, plan and preprocess `nnUNet_raw/<dataset>` for the configuration that `settings` name."""
     from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprint_dataset, preprocess_dataset
 
     from .planner import SmallExperimentPlanner
@@ -42,10 +44,16 @@ def plan_and_preprocess(dataset: str, settings: TrainingSettings) -> None:
     number = int(dataset[7:10])
     extract_fingerprint_dataset(number, num_processes=2, check_dataset_integrity=True)
     SmallExperimentPlanner(number, settings, PLANS_NAME).plan_experiment()
-    preprocess_dataset(number, PLANS_NAME, ("2d",), (2,))
+    preprocess_dataset(number, PLANS_NAME, (settings.configuration,), (2,))
 
 
-def train(dataset: str, workspace: Path, device: str, after_epoch: Callable[[int, int], None] | None = None) -> Path:
+def train(
+    dataset: str,
+    workspace: Path,
+    device: str,
+    after_epoch: Callable[[int, int], None] | None = None,
+    configuration: str = "2d",
+) -> Path:
     """Train fold `all` to the end, from the latest checkpoint if one is there; a finished training is left alone.
 
     Args:
@@ -53,18 +61,19 @@ def train(dataset: str, workspace: Path, device: str, after_epoch: Callable[[int
         workspace: the folder given to `set_environment`.
         device: `cpu`, `cuda` or `mps`.
         after_epoch: called with (epochs done, epochs in all).
+        configuration: the one that was preprocessed.
 
     Returns:
         The trained model folder (plans.json, dataset.json, fold_all/checkpoint_final.pth).
     """
-    folder = workspace / "nnUNet_results" / dataset / f"ShortScheduleTrainer__{PLANS_NAME}__2d"
+    folder = workspace / "nnUNet_results" / dataset / f"ShortScheduleTrainer__{PLANS_NAME}__{configuration}"
     if (folder / "fold_all" / "checkpoint_final.pth").is_file():
         return folder
     import torch
 
     from .trainer import ShortScheduleTrainer
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(processor_threads())
     preprocessed = workspace / "nnUNet_preprocessed" / dataset
     plans = json.loads((preprocessed / f"{PLANS_NAME}.json").read_text(encoding="utf-8"))
     dataset_json = json.loads((preprocessed / "dataset.json").read_text(encoding="utf-8"))
@@ -80,7 +89,7 @@ def train(dataset: str, workspace: Path, device: str, after_epoch: Callable[[int
                 after_epoch(self.current_epoch, self.num_epochs)
 
     Reporting.__name__ = ShortScheduleTrainer.__name__
-    trainer = Reporting(plans, "2d", "all", dataset_json, torch.device(device))
+    trainer = Reporting(plans, configuration, "all", dataset_json, torch.device(device))
     if latest.is_file():
         trainer.load_checkpoint(str(latest))
     trainer.run_training()

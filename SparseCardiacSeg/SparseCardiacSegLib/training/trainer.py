@@ -13,7 +13,7 @@ from .settings import TrainingSettings
 
 
 class ShortScheduleTrainer(nnUNetTrainer):
-    """nnUNetTrainer whose epochs, iterations, learning rate and seed come from the plans.
+    """nnUNetTrainer whose epochs, iterations, learning rate, seed and mirroring come from the plans.
 
     Loss, augmentation, optimiser and learning-rate decay are nnU-Net's. The network is built by the
     parent, so a finished checkpoint is predicted with by the stock `nnUNetTrainer`.
@@ -38,6 +38,15 @@ class ShortScheduleTrainer(nnUNetTrainer):
         random.seed(self.settings.seed)
         np.random.seed(self.settings.seed)
         torch.manual_seed(self.settings.seed)
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple:  # noqa: N802 (nnU-Net's name)
+        """Augmentation as the parent's; without mirroring, in training and prediction, where that was asked for."""
+        rotation, dummy_2d, initial_patch_size, axes = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        if not self.settings.mirroring:
+            axes = self.inference_allowed_mirroring_axes = None
+        return rotation, dummy_2d, initial_patch_size, axes
 
     def train_step(self, batch: dict) -> dict[str, Any]:
         """One step as the parent's, with the forward pass in bfloat16 where that was asked for on a CPU."""

@@ -27,6 +27,7 @@ def default_handlers() -> dict[str, Handler]:
     from .metric_handlers import metric_handlers
     from .model_handlers import model_handlers
     from .prompt_handlers import prompt_handlers
+    from .propagation_handlers import propagation_handlers
     from .surface_handlers import surface_handlers
 
     return {
@@ -38,6 +39,7 @@ def default_handlers() -> dict[str, Handler]:
         **model_handlers(),
         **surface_handlers(),
         **export_handlers(),
+        **propagation_handlers(),
     }
 
 
@@ -58,7 +60,8 @@ def segment(params: Mapping[str, Any], arrays: Arrays, context: Context) -> Repl
 
     Args:
         params: "spacing" (z, y, x) in mm; "model", a name or a folder; and, each with the default of
-            `automatic.PredictionSettings`: "device", "mirroring", "tile_step", "backend".
+            `automatic.PredictionSettings`: "device", "mirroring", "tile_step", "backend", "threshold"; "orientation",
+            where the image's axes point (`automatic.orientation`), for models that want to know.
         arrays: "image", numbers [slice, row, col], through-plane axis first.
         context: progress and loaded models.
 
@@ -71,6 +74,7 @@ def segment(params: Mapping[str, Any], arrays: Arrays, context: Context) -> Repl
     """
     from ..automatic.catalogue import find_model
     from ..automatic.predictor import PredictionSettings, open_predictor
+    from ..automatic.turned import predict_turned
     from .schemes import write_scheme
 
     if "image" not in arrays:
@@ -79,14 +83,16 @@ def segment(params: Mapping[str, Any], arrays: Arrays, context: Context) -> Repl
     name = params.get("model")
     if not isinstance(name, str) or not name:
         raise InputError("'segment' needs a model: its name, or its folder")
-    given = {key: params[key] for key in ("device", "mirroring", "tile_step", "backend") if key in params}
-    settings = PredictionSettings(**given)
+    given = {key: params[key] for key in ("device", "mirroring", "tile_step", "backend", "threshold") if key in params}
+    threshold = PredictionSettings(**given).threshold
+    settings = PredictionSettings(**{**given, "threshold": None})  # for the key: one loaded model serves any threshold
     context.progress(0.0, "loading the model")
     model = find_model(name)
     key = ("automatic", _state(model), settings)
     predictor = context.models.get(key, lambda: open_predictor(model, settings))
     started = time.monotonic()
-    labels = predictor.predict(arrays["image"], spacing, part_of(context.progress, 0.02, 1.0))
+    progress = part_of(context.progress, 0.02, 1.0)
+    labels = predict_turned(predictor, arrays["image"], spacing, params.get("orientation"), threshold, progress)
     seconds = time.monotonic() - started
     values = {
         "labels_scheme": write_scheme(model.scheme),
@@ -149,8 +155,10 @@ def _spacing(value: Any) -> tuple[float, float, float]:
 
 def _state(model: ModelFolder) -> Hashable:
     """What tells a model folder from itself after new training: its files with their sizes and times."""
+    from ..automatic.model_folder import CARD_NAME
+
     files = [model.path / "plans.json", model.path / "dataset.json", *model.checkpoints]
-    if model.onnx is not None:
-        files.append(model.onnx)
+    # The card says how images must be turned.
+    files += [file for file in (model.onnx, model.path / CARD_NAME) if file is not None and file.is_file()]
     states = [(str(file), status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]]
     return tuple(states)

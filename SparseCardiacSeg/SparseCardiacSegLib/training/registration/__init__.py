@@ -1,0 +1,1 @@
+"""Training of the embedded registration network (deformable, short axis)."""
