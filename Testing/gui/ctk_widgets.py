@@ -78,7 +78,7 @@ class ctkCollapsibleButton(QAbstractButton):
 
 
 class ctkCollapsibleGroupBox(QGroupBox):
-    """A group box whose contents can be folded away."""
+    """A group box whose contents can be folded away; in CTK it is a checked group box while it is open."""
 
     collapsedHeight = kept(int, 14)
 
@@ -90,7 +90,10 @@ class ctkCollapsibleGroupBox(QGroupBox):
         return self._folding.folded
 
     def _set_collapsed(self, collapsed: bool) -> None:
+        changed = collapsed != self._folding.folded
         self._folding.fold(collapsed)
+        if changed:
+            self.toggled.emit(not collapsed)
 
     collapsed = Property(bool, _get_collapsed, _set_collapsed)
 

@@ -2,7 +2,8 @@
 
 The real panels with the embedded models and a real worker work on the bundled case in the Qt host of these tests, not
 in Slicer itself: the widgets of Slicer's own are stand-ins, and views of the scene are not drawn. Each panel is
-photographed with its own section open and the others folded, after its function below has done the panel's job.
+photographed with its own section open and the others folded, after its function below has done the panel's job. The
+bundled case has two frames only, so the Cine and Export panels work on the synthetic heart of the tests.
 """
 
 # ruff: noqa: E402 (the paths must be set first)
@@ -22,14 +23,15 @@ sys.path[:0] = [str(ROOT / "SparseCardiacSeg"), str(ROOT / "Testing"), str(ROOT 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["PYTHONPATH"] = str(ROOT / "SparseCardiacSeg")  # for the worker process
 
+import phantom
 import slicer_shims
 from PySide6 import QtWidgets
 from pythonqt import unwrap
 from SparseCardiacSegLib.anatomy import ACDC, Structure
 from SparseCardiacSegLib.io import read_segmentation, read_stack
 from SparseCardiacSegLib.mrml.prompt_geometry import world_from_slice
-from SparseCardiacSegLib.mrml.segmentations import segmentation_node
-from SparseCardiacSegLib.mrml.volumes import volume_from_stack
+from SparseCardiacSegLib.mrml.segmentations import segmentation_node, segmentation_sequence
+from SparseCardiacSegLib.mrml.volumes import sequence_from_stack, volume_from_stack
 from SparseCardiacSegLib.study import SAMPLE_STUDY
 
 WIDTH = 480
@@ -79,6 +81,12 @@ class Desk:
             panel.section.collapsed = other != name
         self.live()
 
+    def choose(self, volume: Any, segmentation: Any) -> None:
+        """Work on another volume and segmentation."""
+        parameters = self.module.session.parameters
+        parameters.inputVolume, parameters.outputSegmentation = volume, segmentation
+        self.live()
+
     def picture(self, name: str, suffix: str = "") -> None:
         """Save a picture of a panel as it is now."""
         widget = unwrap(self.module.panels[name].widget)
@@ -110,6 +118,22 @@ def prompt(desk: Desk) -> None:
     desk.wait(lambda: panel.run.answer() is not None and not panel.run.is_waiting)
 
 
+def cine(desk: Desk) -> None:
+    """End diastole and end systole of a synthetic heart, carried to the frames between them."""
+    n_frames = 12
+    image, labels = phantom.cine(n_frames, phantom.grid((10, 128, 128), (8.0, 1.5, 1.5), oblique=True))
+    browser = sequence_from_stack(image, "Synthetic cine")
+    desk.choose(browser.GetProxyNode(browser.GetMasterSequenceNode()), None)
+    session = desk.module.session
+    session.parameters.edFrame, session.parameters.esFrame = 0, phantom.es_frame(n_frames)
+    session.ensureSegmentation()
+    drawn = {frame: labels.frame(frame) for frame in (0, phantom.es_frame(n_frames))}
+    session.writeFrames({frame: {part: one.mask(part) for part in one.structures} for frame, one in drawn.items()})
+    desk.show("cine")
+    desk.ui("cine").applyButton.click()
+    desk.wait(lambda: desk.module.panels["cine"].run is None)
+
+
 def measure(desk: Desk) -> None:
     """Compare with the expert."""
     desk.ui("measure").referenceSelector.setCurrentNode(desk.reference)
@@ -118,10 +142,32 @@ def measure(desk: Desk) -> None:
 
 
 def clinical(desk: Desk) -> None:
-    """Height and weight of nobody in particular: the case comes without."""
-    desk.ui("clinical").heightSpinBox.value = 175.0
-    desk.ui("clinical").weightSpinBox.value = 75.0
+    """End systole by the same model; height, weight and sex of nobody in particular: the case comes without."""
+    parameters, segmenting = desk.module.session.parameters, desk.module.panels["segment"]
+    before = desk.module.session.volume, desk.module.session.segmentation
+    desk.choose(volume_from_stack(read_stack(SAMPLE_STUDY.es), f"{SAMPLE_STUDY.name} ES"), None)
+    segmenting.ui.applyButton.click()
+    desk.wait(lambda: segmenting.run is None)
+    parameters.esSegmentation = parameters.outputSegmentation
+    desk.choose(*before)
+    ui, panel = desk.ui("clinical"), desk.module.panels["clinical"]
+    ui.heightSpinBox.value = 175.0
+    ui.weightSpinBox.value = 75.0
+    parameters.sex = type(parameters.sex).MALE
     desk.live(1.0)
+    ui.wallGroupBox.collapsed = False
+    desk.wait(lambda: panel.wall.found is not None and not ui.wallPictureLabel.isHidden())
+    desk.live(1.0)
+
+
+def export(desk: Desk) -> None:
+    """About to export a synthetic cine with its video: the case has two frames only."""
+    image, labels = phantom.cine(6, phantom.grid((10, 64, 64), (8.0, 3.0, 3.0), oblique=True))
+    browser = sequence_from_stack(image, "Synthetic cine")
+    desk.choose(browser.GetProxyNode(browser.GetMasterSequenceNode()), segmentation_sequence(labels, browser, "Labels"))
+    desk.ui("export").exportFolderEdit.currentPath = "/home/me/studies"
+    desk.ui("export").mp4CheckBox.checked = True
+    desk.live()
 
 
 def nothing(desk: Desk) -> None:
@@ -132,8 +178,10 @@ def nothing(desk: Desk) -> None:
 PREPARE: dict[str, Callable[[Desk], None]] = {
     "segment": segment,
     "prompt": prompt,
+    "cine": cine,
     "measure": measure,
     "clinical": clinical,
+    "export": export,
 }
 """What to do in a panel before its picture is taken; `nothing` in the others."""
 
@@ -153,8 +201,11 @@ def main(folder: Path, names: list[str]) -> int:
             if names and name not in (*names, "segment"):
                 continue
             desk.show(name)
+            before = desk.module.session.volume, desk.module.session.segmentation
             PREPARE.get(name, nothing)(desk)
             desk.picture(name)
+            if desk.module.session.volume is not before[0]:
+                desk.choose(*before)
         desk.module.close()
         QtWidgets.QApplication.processEvents()
     return 0

@@ -65,10 +65,15 @@ def opened(app):
         module.close()
 
 
+NORMAL = 3
+"""The column of the normal ranges."""
+
+
 def table(module):
-    """Rows by name of the measure."""
+    """Rows by name of the measure: value, unit, index, and what it was measured on; without marks."""
     widget = module.ui_of("clinical").clinicalTable
-    rows = [[widget.item(row, column).text() for column in range(5)] for row in range(widget.rowCount)]
+    columns = [column for column in range(6) if column != NORMAL]
+    rows = [[widget.item(row, column).text().rstrip(" ▲▼") for column in columns] for row in range(widget.rowCount)]
     return {row[0]: row[1:] for row in rows}
 
 

@@ -294,3 +294,88 @@ def test_closing_the_scene_while_surfaces_are_made_is_safe(module):
     slicer.mrmlScene.Clear()
     assert not panel.keeper.isBusy
     wait_until(lambda: not panel.keeper.timer.active)
+
+
+def frame_surfaces(browser, node):
+    """Volume of the LV's surface in each frame that has one."""
+    sequence = browser.GetSequenceNode(node)
+    found = {}
+    for frame in range(browser.GetNumberOfItems()):
+        part = node if frame == browser.GetSelectedItemNumber() else sequence.GetNthDataNode(frame)
+        surface = surface_of(part, "LV")
+        if surface is not None:
+            found[frame] = volume_ml(surface)
+    return found
+
+
+def test_frames_that_are_written_get_their_surfaces_in_the_background_even_while_the_heart_beats(opened, cine):
+    browser, node, labels = cine
+    module = opened(node)
+    keeper = module.panels["display"].keeper
+    show_surfaces(module)
+    module.ui_of("display").playButton.click()
+    wait_until(lambda: not keeper.isBusy)
+    assert browser.GetPlaybackActive()
+    larger = labels.frame(0).mask(Structure.LV)
+    module.session.writeFrames({frame: {Structure.LV: larger} for frame in range(3)})
+    assert keeper.isBusy
+    wait_until(lambda: not keeper.isBusy)
+    expected = np.count_nonzero(larger) * labels.labels.voxel_volume_ml
+    assert frame_surfaces(browser, node) == pytest.approx(dict.fromkeys(range(3), expected), rel=0.03)
+    browser.SetPlaybackActive(False)
+
+
+def test_surfaces_come_back_after_undo_and_redo(opened, cine):
+    browser, node, labels = cine
+    module = opened(node)
+    keeper = module.panels["display"].keeper
+    module.ui_of("display").show3DCheckBox.checked = True
+    larger = labels.frame(0).mask(Structure.LV)
+    smaller = labels.frame(1).mask(Structure.LV)
+    for mask in (larger, smaller):
+        module.session.writeFrames({frame: {Structure.LV: mask} for frame in range(3)})
+        wait_until(lambda: not keeper.isBusy)
+    for step, mask in ((module.session.undo, larger), (module.session.redo, smaller)):
+        assert step()
+        module.panels["display"].prepareFrames()
+        wait_until(lambda: not keeper.isBusy)
+        expected = np.count_nonzero(mask) * labels.labels.voxel_volume_ml
+        assert frame_surfaces(browser, node) == pytest.approx(dict.fromkeys(range(3), expected), rel=0.03)
+
+
+def test_the_heart_beats_at_its_own_rate_until_another_is_chosen(opened, cine):
+    browser, node, _labels = cine
+    times = [float(browser.GetMasterSequenceNode().GetNthIndexValue(frame)) for frame in range(3)]
+    true = 2 / (times[2] - times[0])
+    browser.SetPlaybackRateFps(13)
+    module = opened(node)
+    ui = module.ui_of("display")
+    assert browser.GetPlaybackRateFps() == pytest.approx(true)
+    assert not ui.trueRateButton.enabled
+    ui.frameRateSlider.value = 30
+    module.session.changed.emit("nodes")
+    assert browser.GetPlaybackRateFps() == 30
+    assert ui.trueRateButton.enabled
+    ui.trueRateButton.click()
+    assert browser.GetPlaybackRateFps() == pytest.approx(true)
+
+
+def test_choosing_another_study_while_surfaces_are_made_gives_them_up(opened, cine):
+    browser, node, _labels = cine
+    image, labels = phantom.heart(0.0, GRID)
+    other = volume_from_stack(image, "Other")
+    module = opened(node)
+    panel = module.panels["display"]
+    module.ui_of("display").show3DCheckBox.checked = True
+    panel.prepareFrames()
+    wait_until(lambda: panel.keeper._job is not None)
+    module.session.parameters.outputSegmentation = None
+    module.session.parameters.inputVolume = other
+    wait_until(lambda: not panel.keeper.isBusy)
+    assert not module.ui_of("display").progressBar.visible
+    assert module.ui_of("display").statusLabel.text == ""
+    assert frame_surfaces(browser, node) == {}
+    module.session.parameters.outputSegmentation = segmentation_node(labels, other, "Theirs")
+    show_surfaces(module, False)
+    show_surfaces(module)
+    assert surface_of(module.session.segmentation, "LV") is not None

@@ -303,3 +303,93 @@ def test_a_cine_is_exported_with_its_phases_found(app, opened, tmp_path):
     assert clinical["inputs"]["es"]["frame"] == 2
     assert clinical["lv"]["edv_ml"] == pytest.approx(labels.frame(0).volume_ml(Structure.LV))
     assert (folder / "study.mrb").is_file()
+
+
+def test_a_video_of_a_cine_is_written_and_is_in_the_report(app, opened, tmp_path):
+    image, labels = phantom.cine(4, phantom.grid(**GRID))
+    browser = sequence_from_stack(image, "Cine")
+    module = opened(segmentation_sequence(labels, browser, "Cine segmentation"))
+    ui, parameters = module.ui_of("export"), module.session.parameters
+    for part in ("Bundle", "Meshes", "Labels", "Tables"):
+        setattr(parameters, f"export{part}", False)
+    assert not ui.mp4CheckBox.isHidden()
+    ui.mp4CheckBox.checked = ui.gifCheckBox.checked = True
+    ui.exportFolderEdit.currentPath = str(tmp_path / "out")
+    export(module)
+    folder = tmp_path / "out" / "Cine"
+    assert (folder / "cine.mp4").read_bytes()[4:8] == b"ftyp"
+    assert (folder / "cine.gif").read_bytes()[:4] == b"GIF8"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:video/mp4") == 1
+    assert "data:image/gif" not in page
+    assert "pictures/volume_curve.png" in files(folder)
+    assert "pictures/wall_thickness.png" in files(folder)
+
+
+def test_videos_are_offered_for_a_left_atrium_slice_by_slice_and_not_for_a_single_short_axis(
+    app, module, pair, opened, tmp_path
+):
+    ui = module.ui_of("export")
+    assert ui.mp4CheckBox.isHidden()
+    module.session.parameters.exportGif = True
+    export(module)
+    assert not list((tmp_path / "out").rglob("*.gif"))
+    image, labels = phantom.left_atrium((12, 40, 40), (6.0, 3.0, 3.0), oblique=True)
+    module.session.parameters.inputVolume = volume_from_stack(image, "Atrium")
+    module.session.parameters.outputSegmentation = segmentation_node(labels, module.session.volume, "Atrium labels")
+    module.session.parameters.esSegmentation = None
+    view = type(module.session.parameters.view)
+    module.session.parameters.view = view.LEFT_ATRIUM
+    assert not ui.gifCheckBox.isHidden()
+    module.session.parameters.exportName = "Atrium"
+    export(module)
+    assert (tmp_path / "out" / "Atrium" / "left_atrium.gif").read_bytes()[:4] == b"GIF8"
+    module.session.parameters.outputSegmentation = pair[0][1]
+    module.session.parameters.inputVolume = pair[0][0]
+    ui.exportButton.click()
+    assert "no left atrium to make a video of" in ui.statusLabel.text
+
+
+def test_an_mp4_cannot_be_chosen_without_its_encoder_and_a_gif_can(app, opened, tmp_path, monkeypatch):
+    from SparseCardiacSegLib.panels import requirements
+
+    absent = requirements.Package("encoder_that_is_absent", "imageio-ffmpeg>=0.5", 165)
+    monkeypatch.setattr(requirements, "VIDEO_PACKAGES", (absent,))
+    image, labels = phantom.cine(3, phantom.grid(**GRID))
+    browser = sequence_from_stack(image, "Cine")
+    module = opened(segmentation_sequence(labels, browser, "Cine segmentation"))
+    ui = module.ui_of("export")
+    assert "An MP4 video needs encoder_that_is_absent too (about 165 MB)" in ui.requirementsLabel.text
+    assert not ui.mp4CheckBox.enabled
+    assert ui.gifCheckBox.enabled
+    assert not ui.installVideoButton.isHidden()
+    assert ui.installButton.isHidden()
+    module.session.parameters.exportMp4 = True
+    assert module.panels["export"]._parts().videos == ()
+
+
+def test_patient_and_insertion_set_by_hand_are_those_of_the_clinical_section(module, pair, tmp_path):
+    from SparseCardiacSegLib.measures.clinical import clinical_measures
+    from SparseCardiacSegLib.mrml.insertion_point import show_insertion
+
+    parameters = module.session.parameters
+    parameters.heightCm, parameters.weightKg, parameters.heartRate = 170.0, 70.0, 60.0
+    parameters.sex = type(parameters.sex).FEMALE
+    places = clinical_measures(pair[0][2], wall=True)["wall_thickness"]["ed"]["insertion_ras_mm"]
+    point = [value + shift for value, shift in zip(places["4"], (18.0, -14.0, 6.0), strict=True)]
+    show_insertion(pair[0][0], places["4"]).SetNthControlPointPosition(0, *point)
+    export(module)
+    found = json.loads((tmp_path / "out" / "Case_7" / "clinical.json").read_text())
+    expected = clinical_measures(
+        *(pair[0][2], pair[1][2]),
+        height_cm=170.0,
+        weight_kg=70.0,
+        sex="female",
+        heart_rate=60.0,
+        wall=True,
+        insertion=point,
+    )
+    assert found["sex"] == "female"
+    assert found["lv"]["co_l_min"] == pytest.approx(expected["lv"]["co_l_min"])
+    assert found["wall_thickness"]["ed"]["insertion_set_by_hand"]
+    assert found["wall_thickness"]["ed"]["mean_mm"] == pytest.approx(expected["wall_thickness"]["ed"]["mean_mm"])

@@ -268,3 +268,64 @@ def test_a_scene_that_is_loaded_is_followed_though_its_nodes_come_after_the_para
     while "segments" not in told and time.monotonic() < end:
         slicer.app.processEvents()
     assert "segments" in told
+
+
+CARRY_WORKER = Path(__file__).with_name("carry_worker.py")
+
+
+@pytest.fixture
+def phases(opened, cine, monkeypatch):
+    """The module on a cine of four frames, with a worker that can find phases; behaviours are carry_worker's."""
+    from SparseCardiacSegLib.panels import worker_process
+
+    module = opened()
+    folders = [str(CARRY_WORKER.parent), str(CARRY_WORKER.parents[2] / "SparseCardiacSeg")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(folders))
+    monkeypatch.setattr(worker_process, "worker_command", lambda: [sys.executable, str(CARRY_WORKER)])
+    return module
+
+
+def wait_for_phases(module, seconds=30):
+    end = time.monotonic() + seconds
+    while module.panels["study"].finder.driver.run is not None:
+        assert time.monotonic() < end, "waited too long"
+        slicer.app.processEvents()
+        time.sleep(0.01)
+
+
+def test_ed_and_es_are_found_from_the_images_while_nothing_is_labelled(phases):
+    ui, parameters = phases.ui_of("study"), phases.session.parameters
+    ui.findPhasesButton.click()
+    assert ui.findPhasesButton.text == "Cancel"
+    wait_for_phases(phases)
+    array = phases.session.cine().array
+    assert (parameters.edFrame, parameters.esFrame) == (0, int(array.mean(axis=(1, 2, 3)).argmin()))
+    assert "Found from the images" in ui.statusLabel.text
+    assert ui.findPhasesButton.text == "Find ED and ES"
+
+
+def test_ed_and_es_are_found_by_the_lv_where_frames_are_labelled_and_it_is_said_how_many(phases, cine):
+    _image, labels = phantom.cine(4, phantom.grid(oblique=True))
+    ui, session = phases.ui_of("study"), phases.session
+    session.ensureSegmentation()
+    session.writeFrames({frame: {Structure.LV: labels.frame(frame).mask(Structure.LV)} for frame in (1, 2, 3)})
+    ui.findPhasesButton.click()
+    volumes = [labels.frame(frame).volume_ml(Structure.LV) for frame in range(4)]
+    assert session.parameters.edFrame == max((1, 2, 3), key=volumes.__getitem__)
+    assert session.parameters.esFrame == min((1, 2, 3), key=volumes.__getitem__)
+    assert "Of 3 labelled frames" in ui.statusLabel.text
+    assert "not labelled (1)" in ui.statusLabel.text
+
+
+def test_the_search_for_ed_and_es_can_be_cancelled_and_its_failure_is_a_sentence(phases, monkeypatch):
+    monkeypatch.setenv("CARRY_WORKER", "slow")
+    ui = phases.ui_of("study")
+    ui.findPhasesButton.click()
+    ui.findPhasesButton.click()
+    assert "Cancelled" in ui.statusLabel.text
+    assert phases.session.parameters.edFrame == -1
+    phases.session.workers.stop()
+    monkeypatch.setenv("CARRY_WORKER", "refuses")
+    ui.findPhasesButton.click()
+    wait_for_phases(phases)
+    assert ui.statusLabel.text == "these images cannot be registered"

@@ -150,6 +150,15 @@ def test_a_label_map_becomes_a_reference_beside_it_and_stays_as_it_is(compared, 
     assert np.array_equal(slicer.util.arrayFromVolume(labelmap), before)
 
 
+def test_a_label_map_beside_a_cine_becomes_a_reference_of_its_own(cine):
+    browser, _volume, _prediction, _reference = cine
+    _image, labels = phantom.heart(0.0, phantom.grid(oblique=True))
+    drawn = volume_from_stack(labels.labels, "Alone", label_map=True)
+    alone, _ = reference_segmentation(drawn, ACDC)
+    assert browser.GetSequenceNode(alone) is None
+    assert np.array_equal(segment_mask(alone, "LV", drawn), labels.mask(Structure.LV))
+
+
 def test_an_image_is_no_reference(compared):
     with pytest.raises(InputError, match="Heart is neither a segmentation nor a label map"):
         reference_segmentation(compared[0])

@@ -101,7 +101,8 @@ def test_the_report_says_what_was_measured_on_what_and_makes_no_claim_about_a_mo
     assert "segmentation 'Mine' as it was in the scene".replace("'", " ") in text
     assert "nnU-Net" not in text
     assert "were not reviewed" not in text
-    assert page.count("data:image/png") == 5
+    assert page.count("data:image/png") == 6
+    assert "basal anteroseptal" in text
     assert values["warnings"] is not None
 
 

@@ -238,12 +238,13 @@ def test_a_missing_package_is_named_with_the_way_to_install_it(monkeypatch):
 def test_flow_reaches_the_target_on_real_patients_and_motion_out_of_the_slices_helps_the_rv(shared_data):
     from SparseCardiacSegLib.training.propagation_evaluation import evaluate_pair, read_pairs, summarise
 
-    pairs = read_pairs(shared_data / "acdc", "val", ACDC)[:6]
+    # All 20: the first six alone lose by it (RV 0.769 against 0.786).
+    pairs = read_pairs(shared_data / "acdc", "val", ACDC)
     found = [
         summarise([row for pair in pairs for row in evaluate_pair(pair, replace(DIS, through_plane=allowed))])[
             "dis/direct"
         ]
         for allowed in (True, False)
     ]
-    assert found[0]["dice"] >= 0.80
+    assert found[0]["dice"] >= 0.82
     assert found[0]["structures"]["RV"]["dice"] > found[1]["structures"]["RV"]["dice"]

@@ -10,7 +10,7 @@ import pytest
 from SparseCardiacSegLib.anatomy import ACDC, LEFT_ATRIUM, Structure
 from SparseCardiacSegLib.errors import InputError
 from SparseCardiacSegLib.figures import volume_curve_figure
-from SparseCardiacSegLib.measures.volume_curve import volume_curve
+from SparseCardiacSegLib.measures.volume_curve import curve_of_volumes, volume_curve
 from SparseCardiacSegLib.segmentation import Segmentation
 from SparseCardiacSegLib.stack import Stack
 
@@ -201,3 +201,14 @@ def test_the_figure_marks_what_is_known():
     few = volume_curve_figure(volume_curve(cine(volume(np.arange(3) / 3))))
     assert len({timed, untimed, few}) == 3
     assert timed == volume_curve_figure(volume_curve(cine(volume(place), tuple(place * BEAT_S))))
+
+
+def test_volumes_that_are_known_already_give_the_same_curve():
+    place = np.arange(20) / 20
+    labels = cine(volume(place), tuple(BEAT_S * place))
+    expected = volume_curve(labels, heart_rate=65.0, ed=0, es=8)
+    known = curve_of_volumes(dict(expected.volumes_ml), tuple(BEAT_S * place), 65.0, ed=0, es=8)
+    assert known.record() == expected.record()
+    assert known.peak_filling_rate_ml_s is not None
+    with pytest.raises(InputError, match="holds no labelled voxel"):
+        curve_of_volumes({}, name="nothing")

@@ -126,16 +126,40 @@ def volume_curve(
     name = cine.labels.source or "the segmentation"
     if not cine.labels.is_cine:
         raise InputError(f"{name} is a single stack; a volume curve needs labels of several frames")
-    n_frames = cine.labels.n_frames
-    volumes = _volumes(cine)
-    if not volumes:
-        raise InputError(f"{name} holds no labelled voxel")
-    times, cycle, notes = _times(
-        cine.labels.frame_times if frame_times is None else frame_times, heart_rate, n_frames, name
-    )
-    warnings = [*cine.warnings, *notes]
+    warnings = list(cine.warnings)
     if not cine.labels.spacing_known:
         warnings.append("the file gives no spacing, 1 mm was assumed: volumes are not true")
+    times = cine.labels.frame_times if frame_times is None else frame_times
+    return curve_of_volumes(_volumes(cine), times, heart_rate, ed=ed, es=es, name=name, warnings=warnings)
+
+
+def curve_of_volumes(
+    volumes: Mapping[Structure, Sequence[float]],
+    frame_times: Sequence[float] | None = None,
+    heart_rate: float | None = None,
+    *,
+    ed: int | None = None,
+    es: int | None = None,
+    name: str = "the segmentation",
+    warnings: Sequence[str] = (),
+) -> VolumeCurve:
+    """`volume_curve` of volumes that are known already.
+
+    Args:
+        volumes: mL by structure, a value a frame; NaN where the structure is not labelled.
+        frame_times, heart_rate, ed, es: as for `volume_curve`.
+        name: what was measured, for messages.
+        warnings: what is known to be doubtful.
+
+    Raises:
+        InputError: as `volume_curve`.
+    """
+    if not volumes:
+        raise InputError(f"{name} holds no labelled voxel")
+    volumes = {structure: tuple(float(value) for value in values) for structure, values in volumes.items()}
+    n_frames = len(next(iter(volumes.values())))
+    times, cycle, notes = _times(frame_times, heart_rate, n_frames, name)
+    warnings = [*warnings, *notes]
     left = np.array(volumes.get(Structure.LV, np.full(n_frames, np.nan)))
     held = np.flatnonzero(np.isfinite(left))
     if held.size < n_frames:

@@ -10,7 +10,8 @@ over somebody else's later edit would take that edit away too.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,15 @@ import numpy as np
 import slicer
 
 from ..anatomy import Structure
+from .frame_writer import FrameWriter
+from .masking import editor_settings
 from .segment_gate import UNDO_STATES, SegmentGate, WriteResult
-from .segmentations import BINARY_LABELMAP
-from .volumes import array_of
+from .segmentations import BINARY_LABELMAP, CLOSED_SURFACE
+from .volumes import array_of, parent_to_world
 
 
 @dataclass(frozen=True, eq=False)
-class _State:
+class FrameState:
     """What a frame held: its checksum and, for a cine, a copy (vtkSegmentation)."""
 
     fingerprint: int
@@ -35,8 +38,8 @@ class _State:
 class _Step:
     """One action: what the frames that it changed held before and after."""
 
-    before: Mapping[int, _State]
-    after: Mapping[int, _State]
+    before: Mapping[int, FrameState]
+    after: Mapping[int, FrameState]
 
 
 class EditHistory:
@@ -81,10 +84,10 @@ class EditHistory:
         editor_node: Any = None,
     ) -> WriteResult:
         """Write masks into the frame shown, as one action (see `SegmentGate.write`)."""
-        before = self._state()
+        before = self.state_of()
         result = self._gate.write(masks, slices, mode, editor_node)
         if result.saved:
-            self._add({self.frame: before}, {self.frame: self._state()})
+            self.add_step({self.frame: before}, {self.frame: self.state_of()})
         return result
 
     def write_frames(
@@ -100,21 +103,48 @@ class EditHistory:
             editor_node: as for `SegmentGate.write`.
             after_frame: called after each frame, such as to let a window live.
         """
+        writer = FrameWriter(self, masks, masks.__getitem__, editor_node)
+        while not writer.step(0.0):
+            after_frame()
+        after_frame()
+        return writer.results
+
+    @contextmanager
+    def opened(self, frame: int, editor_node: Any = None) -> Iterator[tuple[Any, SegmentGate]]:
+        """A frame's segmentation node and the gate to it, for the length of a `with` block.
+
+        The node is the one that keeps the frame in its sequence. Where only the node in the scene will do, that one
+        shows the frame meanwhile: the frame is shown anyway, the settings ask what is visible, or the segmentation is
+        under another transform than the images, which nodes within a sequence know nothing of.
+
+        Args:
+            frame: which one.
+            editor_node: the settings with which is going to be written, as for `SegmentGate.write`.
+        """
+        settings = editor_settings(self.node) if editor_node is None else editor_node
+        node, volume = self._kept(self.node, frame), self._kept(self.volume, frame)
+        if node is not None and volume is not None and _knows_its_grid(node) and self._may_write_unseen(settings):
+            # Slicer would make a surface anew for each segment that changes; it is out of date anyway.
+            drop_surfaces(node)
+            yield node, SegmentGate(node, volume, settings, save_state=lambda: None)
+            self.browser.GetSequenceNode(self.node).StorableModified()
+            return
         shown = self.frame
-        before, after, results = {}, {}, {}
+        self.show(frame)
         try:
-            for frame, parts in masks.items():
-                self.show(frame)
-                now = self._state()
-                results[frame] = self._gate.write(parts, editor_node=editor_node)
-                if results[frame].saved:
-                    before[frame], after[frame] = now, self._state()
-                after_frame()
+            yield self.node, self._gate
         finally:
             self.show(shown)
-            if before:
-                self._add(before, after)
-        return results
+
+    def add_step(self, before: Mapping[int, FrameState], after: Mapping[int, FrameState]) -> None:
+        """Count a change of some frames as one action.
+
+        Args:
+            before, after: what each of the frames held, of `state_of`.
+        """
+        self._done.append(_Step(before, after))
+        del self._done[:-UNDO_STATES]
+        self._undone.clear()
 
     @property
     def can_undo(self) -> bool:
@@ -144,42 +174,40 @@ class EditHistory:
         self._done.append(step)
         return True
 
-    def fingerprint(self) -> int:
-        """A checksum of what the frame shown holds: segment IDs, label values, extents and voxels."""
-        segmentation = self.node.GetSegmentation()
-        value = 0
-        seen: dict[Any, int] = {}
-        for index in range(segmentation.GetNumberOfSegments()):
-            segment = segmentation.GetNthSegment(index)
-            name = f"{segmentation.GetNthSegmentID(index)} {segment.GetLabelValue()}"
-            value = zlib.crc32(name.encode(), value)
-            image = segment.GetRepresentation(BINARY_LABELMAP)
-            if image is None or image.GetNumberOfPoints() == 0:
-                continue
-            if image not in seen:  # segments share layers
-                content = np.ascontiguousarray(array_of(image))
-                seen[image] = zlib.crc32(content, zlib.crc32(repr(image.GetExtent()).encode()))
-            value = zlib.crc32(str(seen[image]).encode(), value)
-        return value
+    def restore(self, now: Mapping[int, FrameState], wanted: Mapping[int, FrameState]) -> None:
+        """Give frames back what they held; one that is not as in `now`, as it was edited since, keeps that edit."""
+        self._restore(now, wanted, self._gate.undo)
 
-    def _state(self) -> _State:
+    def state_of(self, node: Any = None) -> FrameState:
+        """What a frame holds, given its node (None: that in the scene), to be restored later."""
+        node = self.node if node is None else node
         copy = None
         if self.browser is not None:
             copy = slicer.vtkSegmentation()
-            copy.DeepCopy(self.node.GetSegmentation())
-        return _State(self.fingerprint(), copy)
+            copy.DeepCopy(node.GetSegmentation())
+        return FrameState(fingerprint(node), copy)
 
-    def _add(self, before: Mapping[int, _State], after: Mapping[int, _State]) -> None:
-        self._done.append(_Step(before, after))
-        del self._done[:-UNDO_STATES]
-        self._undone.clear()
+    def _kept(self, node: Any, frame: int) -> Any:
+        """The node that a sequence keeps for a frame that is not shown; None where there is none."""
+        sequence = self.browser.GetSequenceNode(node) if self.browser is not None and frame != self.frame else None
+        value = self.browser.GetMasterSequenceNode().GetNthIndexValue(frame) if sequence is not None else ""
+        return sequence.GetDataNodeAtValue(value) if value else None
 
-    def _unchanged(self, expected: Mapping[int, _State]) -> bool:
+    def _may_write_unseen(self, settings: Any) -> bool:
+        """Whether a write needs to know neither what is visible nor any transform."""
+        if settings is not None and (
+            settings.GetMaskMode() != slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere
+            or settings.GetOverwriteMode() == slicer.vtkMRMLSegmentEditorNode.OverwriteVisibleSegments
+        ):
+            return False
+        return np.allclose(parent_to_world(self.node), parent_to_world(self.volume), atol=1e-9)
+
+    def _unchanged(self, expected: Mapping[int, FrameState]) -> bool:
         """Whether the frame shown is as expected; the others are looked at when their turn comes."""
-        return self.frame not in expected or self.fingerprint() == expected[self.frame].fingerprint
+        return self.frame not in expected or fingerprint(self.node) == expected[self.frame].fingerprint
 
     def _restore(
-        self, now: Mapping[int, _State], wanted: Mapping[int, _State], move_gate: Callable[[], object]
+        self, now: Mapping[int, FrameState], wanted: Mapping[int, FrameState], move_gate: Callable[[], object]
     ) -> None:
         """Step back or forth in every frame that still is as the history left it; one edited since keeps that edit."""
         if self.browser is None:
@@ -187,8 +215,44 @@ class EditHistory:
             return
         shown = self.frame
         for frame, expected in now.items():
-            self.show(frame)
-            if self.fingerprint() == expected.fingerprint:
-                self.node.GetSegmentation().DeepCopy(wanted[frame].copy)
-                self.node.Modified()
+            node = self._kept(self.node, frame)
+            if node is None:
+                self.show(frame)
+                node = self.node
+            if fingerprint(node) == expected.fingerprint:
+                node.GetSegmentation().DeepCopy(wanted[frame].copy)
+                node.Modified()
+                self.browser.GetSequenceNode(self.node).StorableModified()
         self.show(shown)
+
+
+def drop_surfaces(node: Any) -> None:
+    """Remove the closed surfaces of a segmentation that is made of labelmaps."""
+    segmentation = node.GetSegmentation()
+    if segmentation.GetSourceRepresentationName() != CLOSED_SURFACE:
+        segmentation.RemoveRepresentation(CLOSED_SURFACE)
+
+
+def _knows_its_grid(node: Any) -> bool:
+    segmentation = node.GetSegmentation()
+    geometry = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    return bool(segmentation.GetNumberOfSegments() or segmentation.GetConversionParameter(geometry))
+
+
+def fingerprint(node: Any) -> int:
+    """A checksum of what a segmentation node holds: segment IDs, label values, extents and voxels."""
+    segmentation = node.GetSegmentation()
+    value = 0
+    seen: dict[Any, int] = {}
+    for index in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(index)
+        name = f"{segmentation.GetNthSegmentID(index)} {segment.GetLabelValue()}"
+        value = zlib.crc32(name.encode(), value)
+        image = segment.GetRepresentation(BINARY_LABELMAP)
+        if image is None or image.GetNumberOfPoints() == 0:
+            continue
+        if image not in seen:  # segments share layers
+            content = np.ascontiguousarray(array_of(image))
+            seen[image] = zlib.crc32(content, zlib.crc32(repr(image.GetExtent()).encode()))
+        value = zlib.crc32(str(seen[image]).encode(), value)
+    return value

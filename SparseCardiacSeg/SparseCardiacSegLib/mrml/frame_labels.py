@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import vtk
 
+from ..anatomy import Structure
 from ..errors import InputError
 from ..segmentation import Segmentation
 from ..stack import Stack
@@ -19,7 +20,7 @@ def browser_of(node: Any) -> Any:
     browsers = node.GetScene().GetNodesByClass("vtkMRMLSequenceBrowserNode")
     browsers.UnRegister(None)
     for index in range(browsers.GetNumberOfItems()):
-        if browsers.GetItemAsObject(index).IsProxyNode(node):
+        if browsers.GetItemAsObject(index).GetSequenceNode(node) is not None:
             return browsers.GetItemAsObject(index)
     return None
 
@@ -36,7 +37,7 @@ def frames_of(node: Any, browser: Any = None) -> list[int]:
     if sequence is None:
         shown = 0 if browser is None else max(0, browser.GetSelectedItemNumber())
         return [shown] if segment_structures(node) else []
-    parts = (_data_node(sequence, browser, frame) for frame in range(browser.GetNumberOfItems()))
+    parts = (data_node(sequence, browser, frame) for frame in range(browser.GetNumberOfItems()))
     return [frame for frame, part in enumerate(parts) if part is not None and segment_structures(part)]
 
 
@@ -57,7 +58,7 @@ def labels_of_frame(node: Any, volume: Any, browser: Any, frame: int) -> Segment
                 "transform missing?"
             )
     else:
-        part = _data_node(sequence, browser, frame)
+        part = data_node(sequence, browser, frame)
         labels = None
         if part is not None and segment_structures(part):
             # Nodes within a sequence have no transform; their place is that of the node which shows them.
@@ -69,6 +70,16 @@ def labels_of_frame(node: Any, volume: Any, browser: Any, frame: int) -> Segment
     if labels is None or not labels.labels.array.any():
         return None
     return _named(labels, node.GetName())
+
+
+def segments_of_frame(node: Any, browser: Any, frame: int) -> dict[Structure, tuple[str, Any]]:
+    """Segment ID and vtkSegment of each structure that a frame holds; the first where several hold it."""
+    sequence = browser.GetSequenceNode(node)
+    part = node if frame == browser.GetSelectedItemNumber() else data_node(sequence, browser, frame)
+    found: dict[Structure, tuple[str, Any]] = {}
+    for segment_id, structure in segment_structures(part).items() if part is not None else ():
+        found.setdefault(structure, (segment_id, part.GetSegmentation().GetSegment(segment_id)))
+    return found
 
 
 def on_grid(node: Any, volume: Any) -> bool:
@@ -90,7 +101,8 @@ def on_grid(node: Any, volume: Any) -> bool:
     return True
 
 
-def _data_node(sequence: Any, browser: Any, frame: int) -> Any:
+def data_node(sequence: Any, browser: Any, frame: int) -> Any:
+    """The node that a sequence keeps for a frame of a browser; None where it keeps none."""
     value = browser.GetMasterSequenceNode().GetNthIndexValue(frame)
     return sequence.GetDataNodeAtValue(value) if value else None
 
@@ -110,3 +122,14 @@ def _named(labels: Segmentation, name: str) -> Segmentation:
         grid.array, grid.ijk_to_ras, grid.through_plane, spacing_known=grid.spacing_known, source=name, meta=grid.meta
     )
     return Segmentation(stack, labels.scheme, labels.warnings)
+
+
+def remove_with_frames(node: Any, browser: Any = None) -> None:
+    """Remove a segmentation node that this extension has just made, and what its frames were kept in."""
+    scene = node.GetScene()
+    sequence = browser.GetSequenceNode(node) if browser is not None else None
+    if sequence is not None:
+        browser.RemoveSynchronizedSequenceNode(sequence.GetID())
+        scene.RemoveNode(sequence)
+    if node.GetScene() is not None:
+        scene.RemoveNode(node)

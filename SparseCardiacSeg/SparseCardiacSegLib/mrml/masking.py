@@ -74,3 +74,14 @@ def union_of(masks: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
     for mask in masks:
         union |= mask
     return union
+
+
+def box_of(mask: np.ndarray) -> tuple[slice, ...] | None:
+    """The slices that cut a mask's bounding box out of it; None where it is empty."""
+    box = []
+    for axis in range(mask.ndim):
+        held = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        if not len(held):
+            return None
+        box.append(slice(int(held[0]), int(held[-1]) + 1))
+    return tuple(box)

@@ -16,6 +16,7 @@ from .tables import column_of
 
 POSITION = "position_pct"
 REGION = "region"
+FRAME, TIME = "frame", "time_s"
 
 
 def dice_curve_chart(
@@ -83,6 +84,41 @@ def region_bar_chart(
     chart.SetTitle(name)
     chart.SetXAxisTitle("region")
     _dice_axis(chart)
+    return chart
+
+
+def volume_curve_chart(
+    volumes: Mapping[Structure, Sequence[float]],
+    times_s: Sequence[float] | None = None,
+    name: str = "Volume over the heart beat",
+    scene: Any = None,
+    chart: Any = None,
+) -> Any:
+    """A plot chart of volumes over the frames of a cine, one colour a structure.
+
+    Args:
+        volumes: mL by structure, one value a frame; NaN where a frame is not labelled.
+        times_s: seconds of each frame; None to plot against the frame's number.
+        name, scene, chart: as for `dice_curve_chart`.
+    """
+    chart, table = _chart(chart, name, scene)
+    length = len(next(iter(volumes.values())))
+    x_name = FRAME if times_s is None else TIME
+    table.AddColumn(column_of([float(x) for x in (range(length) if times_s is None else times_s)], x_name))
+    for structure, curve in volumes.items():
+        table.AddColumn(column_of(np.asarray(curve, np.float64).tolist(), structure.value))
+        table.SetColumnUnitLabel(structure.value, "mL")
+        series = _series(chart, table, structure)
+        series.SetXColumnName(x_name)
+        series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+        series.SetLineStyle(slicer.vtkMRMLPlotSeriesNode.LineStyleSolid)
+        series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
+        series.SetLineWidth(2)
+    chart.SetTitle(name)
+    chart.SetXAxisTitle("frame" if times_s is None else "time (s)")
+    chart.SetYAxisTitle("volume (mL)")
+    chart.SetYAxisRangeAuto(True)
+    chart.SetLegendVisibility(True)
     return chart
 
 

@@ -17,7 +17,7 @@ import slicer
 
 from ..anatomy import DESCRIPTIONS, Structure
 from ..errors import InputError
-from .masking import editable_area, editor_settings, union_of, visible_segments
+from .masking import box_of, editable_area, editor_settings, union_of, visible_segments
 from .segmentations import (
     describe_segment,
     fit_to_volume,
@@ -303,16 +303,15 @@ class SegmentGate:
             self._node.EndModify(was_modifying)
 
     def _modify(self, segment_id: str, voxels: np.ndarray, mode: int) -> None:
-        found = np.argwhere(voxels)
-        if not len(found):
+        box = box_of(voxels)
+        if box is None:
             return
-        low, high = found.min(axis=0), found.max(axis=0) + 1
-        part = voxels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+        part = voxels[box]
         to_segmentation = np.linalg.solve(parent_to_world(self._node), parent_to_world(self._volume))
         matrix = ijk_to_ras_of(self._volume)
         if not np.allclose(to_segmentation, np.eye(4), atol=1e-9):
             matrix = to_segmentation @ matrix
-        modifier = oriented_image(part, matrix, first=tuple(int(value) for value in low))
+        modifier = oriented_image(part, matrix, first=tuple(axis.start for axis in box))
         self._logic.ModifySegmentByLabelmap(self._node, segment_id, modifier, mode, True, True)
 
 

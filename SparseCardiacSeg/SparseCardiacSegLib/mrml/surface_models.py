@@ -14,6 +14,7 @@ from ..meshes.surface import point_cloud, surface_from_arrays
 from ..segmentation import Segmentation
 from ..stack import Stack
 from .display import put_surfaces
+from .edit_history import drop_surfaces
 from .own_nodes import find_own, own_node
 from .segmentations import CLOSED_SURFACE, place_beside, segment_of
 from .volumes import parent_to_world
@@ -85,15 +86,20 @@ def frame_node(node: Any, browser: Any, frame: int) -> Any:
     return data
 
 
+def holds_surfaces(node: Any, browser: Any, frame: int) -> bool:
+    """Whether a frame of a segmentation (that in the scene without a browser, or while it is shown) has surfaces."""
+    is_kept = browser is not None and browser.GetSequenceNode(node) is not None
+    part = frame_node(node, browser, frame) if is_kept and frame != browser.GetSelectedItemNumber() else node
+    return part.GetSegmentation().ContainsRepresentation(CLOSED_SURFACE)
+
+
 def drop_frame_surfaces(node: Any, browser: Any) -> None:
     """Remove the surfaces of all frames, so that editing and saving stay quick."""
     sequence = browser.GetSequenceNode(node)
     if sequence is None:
         return
     for index in range(sequence.GetNumberOfDataNodes()):
-        segmentation = sequence.GetNthDataNode(index).GetSegmentation()
-        if segmentation.GetSourceRepresentationName() != CLOSED_SURFACE:
-            segmentation.RemoveRepresentation(CLOSED_SURFACE)
+        drop_surfaces(sequence.GetNthDataNode(index))
 
 
 def show_point_cloud(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from vtk.util import numpy_support
 from ..errors import InputError
 from ..stack import Stack, through_plane_axis
 from .host import add_node, current_scene, module_logic
+
+SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.005, 0.5
+"""Between two frames: cine MR takes 20 to 60 ms, and a beat of 2 s has four frames at least."""
 
 MATRIX_ATTRIBUTE = "SparseCardiacSeg.IJKToRAS"
 """Node attribute with the exact matrix as hexadecimal floats.
@@ -181,8 +185,9 @@ def sequence_from_stack(stack: Stack, name: str, scene: Any = None) -> Any:
         sequence.SetDataNodeAtValue(frame_node, repr(float(times[index])) if times is not None else str(index))
     browser = add_node("vtkMRMLSequenceBrowserNode", f"{name} browser", scene)
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
-    if times is not None and times[-1] > times[0]:
-        browser.SetPlaybackRateFps(max(1.0, (stack.n_frames - 1) / (times[-1] - times[0])))
+    rate = beat_rate(times) if times is not None else None
+    # Without times, one beat a second.
+    browser.SetPlaybackRateFps(rate if rate is not None else float(stack.n_frames))
     browser.SetPlaybackLooped(True)
     browser.SetSelectedItemNumber(0)
     module_logic("Sequences").UpdateProxyNodesFromSequences(browser)
@@ -205,20 +210,39 @@ def stack_from_sequence(sequence: Any) -> Stack:
     nodes = [sequence.GetNthDataNode(index) for index in range(sequence.GetNumberOfDataNodes())]
     if not nodes or not all(node.IsA("vtkMRMLScalarVolumeNode") for node in nodes):
         raise InputError(f"{name} is not a sequence of volumes")
-    frames = [stack_from_volume(node) for node in nodes]
+    return cine_of_frames([stack_from_volume(node) for node in nodes], sequence)
+
+
+def cine_of_frames(frames: Sequence[Stack], sequence: Any) -> Stack:
+    """The frames of a sequence, read one by one with `stack_from_volume`, as one cine.
+
+    Raises:
+        InputError: the frames' grids differ.
+    """
     if not all(frames[0].same_grid(frame) for frame in frames):
-        raise InputError(f"the frames of {name} lie on different grids")
+        raise InputError(f"the frames of {sequence.GetName()} lie on different grids")
     return Stack(
         array=np.stack([frame.array for frame in frames]),
         ijk_to_ras=frames[0].ijk_to_ras,
         through_plane=frames[0].through_plane,
-        frame_times=_frame_times(sequence),
+        frame_times=frame_times(sequence),
         spacing_known=frames[0].spacing_known,
         source=frames[0].source,
     )
 
 
-def _frame_times(sequence: Any) -> tuple[float, ...] | None:
+def beat_rate(times_s: Sequence[float]) -> float | None:
+    """Frames a second, given the frames' times; None where these cannot be the times of a beating heart.
+
+    Files without times often say one second, or one millisecond, a frame.
+    """
+    if len(times_s) < 2:
+        return None
+    interval = (times_s[-1] - times_s[0]) / (len(times_s) - 1)
+    return 1 / interval if SHORTEST_INTERVAL_S <= interval <= LONGEST_INTERVAL_S else None
+
+
+def frame_times(sequence: Any) -> tuple[float, ...] | None:
     """Seconds from the first frame, where the sequence's index is a time; DICOM trigger times are in ms."""
     scale = {"s": 1.0, "ms": 1e-3}.get(sequence.GetIndexUnit())
     if scale is None:

@@ -5,25 +5,22 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError
-from . import study_phases
+from . import clinical_study, study_phases
+from .clinical_cells import figureCells
+from .clinical_wall import WallSection
+from .curve_plot import showVolumeCurve
 from .panel import Panel
-from .table_cells import Cell, fillTable
-
-if TYPE_CHECKING:
-    from ..measures.clinical_rows import ClinicalFigure
+from .table_cells import fillTable
 
 PAUSE_MS = 300
 """Typing a height sends a change with every digit; and a brush stroke must not wait for figures."""
-
-NOTHING = "-"
-"""What stands for a figure that is unknown."""
 
 
 class ClinicalPanel(Panel):
@@ -37,13 +34,19 @@ class ClinicalPanel(Panel):
 
     def setupWidgets(self) -> None:
         """Connect the widgets' signals."""
+        from ..mrml.carried_frames import FrameBook
+
         self.measures: dict[str, Any] | None = None
+        self._book = FrameBook()
+        self._found: study_phases.StudyPhases | None = None
+        self.wall = WallSection(self, self.onWall)
         self._choices: tuple = ()
         self.timer = qt.QTimer()
         self.timer.setSingleShot(True)
         self.timer.setInterval(PAUSE_MS)
         self.timer.connect("timeout()", self.update)
         self.ui.findEdEsButton.connect("clicked()", self.onFindEdEs)
+        self.ui.curveButton.connect("clicked()", self.onShowCurve)
         self.ui.copyCsvButton.connect("clicked()", self.onCopyCsv)
         self.ui.copyJsonButton.connect("clicked()", self.onCopyJson)
         self.ui.clinicalTableButton.connect("clicked()", self.onAddTable)
@@ -55,11 +58,13 @@ class ClinicalPanel(Panel):
     def sceneIsClosing(self) -> None:
         """The nodes are about to go."""
         self.timer.stop()
-        self.measures = None
+        self.wall.stop()
+        self.measures = self._found = None
 
     def cleanup(self) -> None:
         """The widgets are about to go."""
         self.timer.stop()
+        self.wall.stop()
         Panel.cleanup(self)
 
     def onStudyChanged(self, what: str) -> None:
@@ -76,13 +81,32 @@ class ClinicalPanel(Panel):
             return
         self._choices = self._currentChoices()
         self._showWhatIsMeasured()
-        self.measures = None
+        self._found = None
         message = ""
         if self.parameters is None or self.session.volume is None:
             message = _("Choose a volume first.")
         else:
             try:
-                self.measures = study_phases.measure(self.session)
+                self._found = study_phases.phasesOf(self.session)
+            except InputError as error:
+                message = str(error)
+        self.wall.follow(self._found, "" if self.session.volume is None else self.session.volume.GetName())
+        self._measure(message)
+
+    def onWall(self) -> None:
+        """The wall was measured, the fold-out was opened or closed, or the insertion was moved."""
+        if self._found is None or self.parameters is None or self.session.volume is None:
+            self.update()
+            return
+        self.wall.follow(self._found, self.session.volume.GetName())
+        self._measure("")
+
+    def _measure(self, message: str) -> None:
+        """Measure the phases that were found, and show the figures or what is missing."""
+        self.measures = None
+        if self._found is not None:
+            try:
+                self.measures = clinical_study.measure(self.session, self._found, self._book, self.wall.found)
             except InputError as error:
                 message = str(error)
         self.say(message)
@@ -90,6 +114,12 @@ class ClinicalPanel(Panel):
         self._updateTableNode()
         for button in (self.ui.copyCsvButton, self.ui.copyJsonButton, self.ui.clinicalTableButton):
             button.enabled = self.measures is not None
+        self.ui.curveButton.enabled = self.measures is not None and self.measures["volume_curve"] is not None
+
+    def onShowCurve(self) -> None:
+        """Plot the volumes over the heart beat in Slicer's plot view."""
+        if self.session.browser is not None and self.session.segmentation is not None:
+            showVolumeCurve(self.session, self._book.contents(self.session.segmentation, self.session.browser))
 
     def onFindEdEs(self) -> None:
         """Find the largest and the smallest LV."""
@@ -143,6 +173,7 @@ class ClinicalPanel(Panel):
             *(self.ui.esSegmentationLabel, self.ui.esSegmentationSelector),
         ):
             widget.visible = not is_cine
+        self.ui.curveButton.visible = is_cine
         self.ui.framesLabel.text = study_phases.chosenFrames(self.session) if is_cine else ""
         self.ui.findEdEsButton.enabled = self.session.segmentation is not None
 
@@ -153,7 +184,7 @@ class ClinicalPanel(Panel):
             return
         from ..measures.clinical_rows import clinical_figures
 
-        fillTable(self.ui.clinicalTable, [_cells(one) for one in clinical_figures(self.measures)])
+        fillTable(self.ui.clinicalTable, [figureCells(one, self.measures) for one in clinical_figures(self.measures)])
         lines = [_("Please check:"), *(f"• {text}" for text in self.measures["warnings"])]
         lines = [*(lines if self.measures["warnings"] else []), self.measures["conventions"]["papillary_muscles"]]
         self.ui.warningsLabel.text = "\n".join(lines)
@@ -172,25 +203,7 @@ class ClinicalPanel(Panel):
         if parameters is None:
             return ()
         return (
-            *(parameters.heightCm, parameters.weightKg, parameters.edFrame, parameters.esFrame),
+            *(parameters.heightCm, parameters.weightKg, parameters.sex, parameters.heartRate),
+            *(parameters.edFrame, parameters.esFrame),
             *(parameters.edSegmentation, parameters.esSegmentation, parameters.laSegmentation),
         )
-
-
-def _cells(figure: ClinicalFigure) -> list[Cell]:
-    """A row of the table: a figure that is unknown is a dash, not 0."""
-    from ..measures.clinical_rows import readable_unit
-
-    value = NOTHING if figure.value is None else f"{figure.value:.{figure.digits}f}"
-    index = "" if not figure.index_unit else NOTHING if figure.index is None else f"{figure.index:.1f}"
-    if index not in ("", NOTHING):
-        index += f" {readable_unit(figure.index_unit)}"
-    measured_on = "; ".join(part for part in (figure.grade, figure.measured_on or figure.method) if part)
-    whole = ", ".join(part for part in (measured_on, figure.method) if part)
-    return [
-        Cell(figure.name),
-        Cell(value, number=True),
-        Cell(readable_unit(figure.unit)),
-        Cell(index, number=True),
-        Cell(measured_on, toolTip=whole),
-    ]

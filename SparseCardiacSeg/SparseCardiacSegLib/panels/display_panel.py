@@ -50,6 +50,8 @@ class DisplayPanel(Panel):
             self._chosen = self._choices()
         if what in ("nodes", "segments", "opened"):
             self.updateWidgets()
+        if what == "frames" and self.parameters.show3D:
+            self.prepareFrames()
         if what == "segments" or (what in ("nodes", "frame") and self._areShown()):
             self.refreshSurfaces()
         if what == "parameters":

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 
 from ..errors import InputError
 from . import requirements
-from .export_plan import existingFiles, prepareExport
+from .export_plan import existingFiles, prepareExport, videosPossible
 from .export_run import ExportRun, ExportState
 from .panel import Panel
 from .workers import JOB
@@ -39,12 +39,14 @@ class ExportPanel(Panel):
         self.folder: Path | None = None
         self._ending: list[ExportRun] = []
         self._missing: tuple[requirements.Package, ...] = ()
+        self._missingForMp4: tuple[requirements.Package, ...] = ()
         self.timer = qt.QTimer()
         self.timer.setInterval(POLL_MS)
         self.timer.connect("timeout()", self.onTimer)
         self.ui.exportFolderEdit.connect("currentPathChanged(QString)", lambda _path: self.updateButtons())
         self.ui.exportButton.connect("clicked()", self.onExport)
-        self.ui.installButton.connect("clicked()", self.onInstall)
+        self.ui.installButton.connect("clicked()", lambda: self.onInstall(self._missing))
+        self.ui.installVideoButton.connect("clicked()", lambda: self.onInstall(self._missingForMp4))
         self.ui.openFolderButton.connect("clicked()", lambda: self._open(""))
         self.ui.openReportButton.connect("clicked()", lambda: self._open("report.html"))
         self.ui.progressBar.visible = False
@@ -58,9 +60,9 @@ class ExportPanel(Panel):
 
     def onStudyChanged(self, what: str) -> None:
         """The buttons depend on what is chosen."""
-        if what == "opened":
+        if what in ("opened", "nodes", "view"):
             self.updateRequirements()
-        if what in ("nodes", "parameters", "opened"):
+        if what in ("nodes", "parameters", "opened", "view"):
             self.updateButtons()
 
     def sceneIsClosing(self) -> None:
@@ -76,12 +78,24 @@ class ExportPanel(Panel):
         Panel.cleanup(self)
 
     def updateRequirements(self) -> None:
-        """Say what the report lacks; the rest works without it."""
+        """Say what report and videos lack; the rest works without it."""
         self._missing = tuple(package for package in requirements.FIGURES_PACKAGES if not package.is_usable())
-        names = ", ".join(package.module for package in self._missing)
-        text = _("The report needs {names}, which Slicer does not bring (about {size}); the other files do not.")
-        self.ui.requirementsLabel.text = text.format(names=names, size=requirements.size_text(self._missing))
-        self.ui.requirementsLabel.visible = self.ui.installButton.visible = bool(self._missing)
+        self._missingForMp4 = tuple(package for package in requirements.VIDEO_PACKAGES if not package.is_usable())
+        lines = []
+        if self._missing:
+            names = ", ".join(package.module for package in self._missing)
+            text = _("Report and videos need {names}, which Slicer does not bring (about {size}); other files do not.")
+            lines.append(text.format(names=names, size=requirements.size_text(self._missing)))
+        film = videosPossible(self.session)
+        if film and self._missingForMp4:
+            names = ", ".join(package.module for package in self._missingForMp4)
+            text = _("An MP4 video needs {names} too (about {size}); a GIF does not.")
+            lines.append(text.format(names=names, size=requirements.size_text(self._missingForMp4)))
+        ui = self.ui
+        ui.requirementsLabel.text = "\n".join(lines)
+        ui.requirementsLabel.visible = bool(lines)
+        ui.installButton.visible = bool(self._missing)
+        ui.installVideoButton.visible = film and bool(self._missingForMp4)
 
     def updateButtons(self) -> None:
         """Enable what can be done now, and say in the tool tip why something cannot."""
@@ -94,15 +108,18 @@ class ExportPanel(Panel):
         ui.exportButton.toolTip = _("Stop; nothing is written.") if running else reason or ready
         for widget in (
             *(ui.exportFolderEdit, ui.exportNameEdit, ui.labelsCheckBox, ui.labelNumbersSelector, ui.tablesCheckBox),
-            *(ui.meshesCheckBox, ui.meshFormatSelector, ui.bundleCheckBox, ui.installButton),
+            *(ui.meshesCheckBox, ui.meshFormatSelector, ui.bundleCheckBox, ui.installButton, ui.installVideoButton),
         ):
             widget.enabled = not running
-        ui.reportCheckBox.enabled = not running and not self._missing
+        drawable = not running and not self._missing
+        ui.reportCheckBox.enabled = ui.gifCheckBox.enabled = drawable
+        ui.mp4CheckBox.enabled = drawable and not self._missingForMp4
+        ui.videoLabel.visible = ui.mp4CheckBox.visible = ui.gifCheckBox.visible = videosPossible(self.session)
 
-    def onInstall(self) -> None:
-        """The user wants the packages that the report needs."""
+    def onInstall(self, packages: tuple[requirements.Package, ...]) -> None:
+        """The user wants the packages that report or videos need."""
         try:
-            if requirements.ask_and_install(self._missing):
+            if requirements.ask_and_install(packages):
                 self.say(_("The packages are installed."))
         except InputError as error:
             self.fail(str(error), getattr(error, "details", ""))
@@ -180,12 +197,18 @@ class ExportPanel(Panel):
         from ..worker.export_request import ExportParts
 
         parameters = self.parameters
+        wanted = {
+            ".mp4": parameters.exportMp4 and not self._missingForMp4,
+            ".gif": parameters.exportGif,
+        }
+        offered = videosPossible(self.session) and not self._missing
         return ExportParts(
             labels=parameters.exportLabels,
             scheme=parameters.exportNumbers.value,
             tables=parameters.exportTables,
             meshes=parameters.exportMeshFormat.value if parameters.exportMeshes else "",
             report=parameters.exportReport and not self._missing,
+            videos=tuple(suffix for suffix, ticked in wanted.items() if ticked and offered),
         )
 
     def _reasonNotToStart(self) -> str:

@@ -14,7 +14,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError
-from . import region_choices, study_phases
+from . import clinical_study, region_choices, study_phases
+from .parameters import View
 
 if TYPE_CHECKING:
     from ..mrml.bundle import BundleImage, BundleTables
@@ -48,6 +49,7 @@ class Export:
     def plannedFiles(self) -> list[str]:
         """Paths within the study's folder that may be written."""
         from ..findings.files import PlannedPhase, planned_files
+        from ..worker.export_request import video_names
 
         phases = [
             PlannedPhase(
@@ -67,6 +69,7 @@ class Export:
             report=self.parts.report,
             bundle=self.bundle is not None,
             cine=self.study.cine is not None,
+            videos=video_names(self.study, self.parts),
         )
 
 
@@ -81,9 +84,9 @@ def prepareExport(session: StudySession, parts: ExportParts, bundle: bool) -> Ex
     Raises:
         InputError: nothing is labelled, ED and ES of a cine are not known, or nothing is to be written.
     """
-    from ..worker.export_request import ExportPhase, ExportStudy
+    from ..worker.export_request import ExportPhase, ExportStudy, video_names
 
-    if not (bundle or parts.labels or parts.tables or parts.meshes or parts.report):
+    if not (bundle or parts.labels or parts.tables or parts.meshes or parts.report or parts.videos):
         raise InputError(_("Choose what to export."))
     study_phases.findMissingFrames(session)
     found = study_phases.phasesOf(session)
@@ -106,10 +109,13 @@ def prepareExport(session: StudySession, parts: ExportParts, bundle: bool) -> Ex
         case=case,
         atrium=found.atrium,
         cine=_cineLabels(session),
-        height_cm=session.parameters.heightCm or None,
-        weight_kg=session.parameters.weightKg or None,
+        film=session.cine() if parts.videos and session.browser is not None else None,
+        insertion=_insertion(found),
         origin=_origin(found),
+        **clinical_study.patientOf(session),
     )
+    if parts.videos and not video_names(study, parts):
+        raise InputError(_("There is no left atrium to make a video of: segment it, or untick MP4 and GIF."))
     if not bundle:
         return Export(study, parts, None)
     parts = replace(parts, return_surfaces=study.cine is None)
@@ -119,6 +125,23 @@ def prepareExport(session: StudySession, parts: ExportParts, bundle: bool) -> Ex
 def existingFiles(folder: Path, planned: Collection[str]) -> list[str]:
     """Those of the planned files that are there already."""
     return [name for name in planned if (folder / name).exists()]
+
+
+def videosPossible(session: StudySession) -> bool:
+    """Whether the study is one that a video shows: a cine, or an atrium slice by slice."""
+    if session.parameters is None or session.volume is None:
+        return False
+    atrium = session.parameters.view is View.LEFT_ATRIUM or session.parameters.laSegmentation is not None
+    return session.browser is not None or atrium
+
+
+def _insertion(found: study_phases.StudyPhases) -> tuple[float, float, float] | None:
+    """Where the user has put the RV insertion; None while it lies where the labels put it."""
+    from ..mrml.insertion_point import insertion_by_hand
+
+    phases = (found.ventricles(name) for name in (study_phases.ED, study_phases.ES))
+    volume = next((phase.volume for phase in phases if phase is not None), None)
+    return None if volume is None else insertion_by_hand(volume)
 
 
 def _cineLabels(session: StudySession) -> Segmentation | None:
@@ -167,5 +190,5 @@ def _bundleOf(
         images = [BundleImage(study.case, session.cine(), study.cine)]
     else:
         images = [BundleImage(f"{study.case} {one.name}", one.image, one.labels) for one in study.phases]
-    clinical = {study.case: study_phases.measure(session, found)}
+    clinical = {study.case: clinical_study.measure(session, found)}
     return images, BundleTables(regions=regions, clinical=clinical)

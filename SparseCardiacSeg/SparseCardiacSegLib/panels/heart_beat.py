@@ -31,6 +31,7 @@ class HeartBeat:
         self._updating = False
         ui.playButton.connect("toggled(bool)", self.onPlay)
         ui.frameRateSlider.connect("valueChanged(double)", self.onFrameRate)
+        ui.trueRateButton.connect("clicked()", self.onTrueRate)
         ui.prepareFramesButton.connect("clicked()", prepare)
 
     @property
@@ -49,10 +50,15 @@ class HeartBeat:
         Args:
             canPrepare: whether there are surfaces to make.
         """
+        from ..mrml.playback import take_true_rate, true_frame_rate
+
         browser = self.session.browser
         self.ui.beatingGroupBox.visible = browser is not None
         if browser is None:
             return
+        take_true_rate(browser)
+        rate = true_frame_rate(browser)
+        self.ui.trueRateButton.enabled = rate is not None and abs(rate - browser.GetPlaybackRateFps()) > 0.5
         self._updating = True
         try:
             self.ui.playButton.checked = self.isPlaying or self._waiting
@@ -79,6 +85,15 @@ class HeartBeat:
 
         if self.session.browser is not None and not self._updating:
             set_frame_rate(self.session.browser, float(fps))
+
+    def onTrueRate(self) -> None:
+        """The user wants the heart to beat as fast as it did."""
+        from ..mrml.playback import set_frame_rate, true_frame_rate
+
+        browser = self.session.browser
+        rate = true_frame_rate(browser) if browser is not None else None
+        if rate is not None:
+            set_frame_rate(browser, rate)
 
     def surfacesAreReady(self) -> None:
         """Begin to beat, if that was waited for."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import qt
 import vtk
 from slicer.i18n import tr as _
 
@@ -17,6 +16,7 @@ from .measure_run import MeasureRun, MeasureSettings, MeasureState
 from .measure_text import legendText
 from .panel import Panel
 from .region_choices import overridesOf
+from .run_driver import RunDriver
 from .workers import JOB
 
 POLL_MS = 30
@@ -30,20 +30,21 @@ class MeasurePanel(Panel):
 
     def setupWidgets(self) -> None:
         """Connect the widgets' signals."""
-        self.run: MeasureRun | None = None
         self.figures = MeasureFigures(self)
         self._outdated = False
         self._warnings: tuple[str, ...] = ()
-        self._ending: list[MeasureRun] = []
         self.comparison = ComparisonDisplay(self.session)
-        self.timer = qt.QTimer()
-        self.timer.setInterval(POLL_MS)
-        self.timer.connect("timeout()", self.onTimer)
+        self.driver = RunDriver(self, POLL_MS, self._finish, self.updateButtons, self._reasonToStop)
+        self.timer = self.driver.timer
         self.ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onReferenceChosen)
         self.ui.computeButton.connect("clicked()", self.onCompute)
         self.ui.sideBySideButton.connect("toggled(bool)", self.onSideBySide)
-        self.ui.progressBar.visible = False
         self.forget()
+
+    @property
+    def run(self) -> MeasureRun | None:
+        """The comparison under way; None while there is none."""
+        return self.driver.run
 
     def observeLayout(self) -> None:
         """Follow the layout, which the user may change by Slicer's tool bar; it outlives the scene."""
@@ -148,47 +149,19 @@ class MeasurePanel(Panel):
                 self.session.baseFirst,
                 overridesOf(self.session),
             )
-            self.run = MeasureRun(lambda: self.session.workers.client(JOB), settings)
+            run = MeasureRun(lambda: self.session.workers.client(JOB), settings)
         except InputError as error:
             self.fail(str(error))
             return
         self._warnings = warnings
-        self.ui.progressBar.value = 0
-        self.ui.progressBar.visible = True
-        self.say(_("Reading the labels"))
-        self.updateButtons()
-        self.timer.start()
+        self.driver.start(run, _("Reading the labels"))
 
     def cancelRun(self, message: str) -> None:
         """Stop a comparison, if there is one; the panel is free at once."""
-        if self.run is None:
-            return
-        run, self.run = self.run, None
-        run.cancel()
-        self._ending.append(run)  # a worker that does not stop by itself is ended when it is polled
-        self.ui.progressBar.visible = False
-        self.say(message)
-        self.updateButtons()
+        self.driver.cancel(message)
 
-    def onTimer(self) -> None:
-        """Go on with the comparison; never waits for the worker."""
-        self._ending = [run for run in self._ending if not run.poll().finished]
-        if self.run is None:
-            if not self._ending:
-                self.timer.stop()
-            return
-        if not self.run.nodesAreThere():
-            self.cancelRun(_("Stopped, because a node was removed."))
-            return
-        state = self.run.poll()
-        self.ui.progressBar.value = round(100 * state.fraction)
-        if state.finished:
-            run, self.run = self.run, None
-            self.ui.progressBar.visible = False
-            self._finish(run, state)
-            self.updateButtons()
-        else:
-            self.say(state.message)
+    def _reasonToStop(self, run: MeasureRun) -> str:
+        return "" if run.nodesAreThere() else _("Stopped, because a node was removed.")
 
     def _finish(self, run: MeasureRun, state: MeasureState) -> None:
         if state.found is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from slicer.i18n import tr as _
 
 from ..errors import InputError
-from .worker_job import WorkerJob
+from .worker_job import RunState, WorkerJob
 
 if TYPE_CHECKING:
     from ..measures.frames import FrameComparison
@@ -43,27 +43,18 @@ class MeasureSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class MeasureState:
+class MeasureState(RunState):
     """Where a comparison stands.
 
     Attributes:
-        fraction: share done, 0 to 1.
-        message: what is being done.
         found: the figures, once they are there.
         frames: the frames compared, in the order of the figures' cases.
         warnings: sentences for the user.
-        error, details: what went wrong, and the worker's last output.
-        finished: whether nothing follows; without figures and error it was cancelled.
     """
 
-    fraction: float = 0.0
-    message: str = ""
     found: FrameComparison | None = None
     frames: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
-    error: str = ""
-    details: str = ""
-    finished: bool = False
 
 
 class MeasureRun:
@@ -103,7 +94,7 @@ class MeasureRun:
     def cancel(self) -> None:
         """Stop; keep polling until the state is finished."""
         if self._job is None:
-            self._state = MeasureState(message=_("Cancelled."), finished=True)
+            self._state = MeasureState(message=_("Cancelled."), cancelled=True, finished=True)
         else:
             self._job.cancel()
 
@@ -132,9 +123,9 @@ class MeasureRun:
         if not state.finished:
             return MeasureState(_READING_SHARE + (1 - _READING_SHARE) * state.fraction, _("Measuring"))
         if state.error or state.cancelled:
-            return MeasureState(message=state.message, error=state.error, details=state.details, finished=True)
+            return MeasureState(0.0, state.message, state.error, state.details, state.cancelled, finished=True)
         from ..worker.metric_handlers import read_comparison
 
         found = read_comparison(state.values, state.arrays)
         warnings = tuple(dict.fromkeys([*self._warnings, *found.warnings]))
-        return MeasureState(1.0, found=found, frames=self._frames, warnings=warnings, finished=True)
+        return MeasureState(1.0, finished=True, found=found, frames=self._frames, warnings=warnings)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import enum
 from typing import Annotated
 
-from slicer import vtkMRMLDisplayableNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
+from slicer import (
+    vtkMRMLDisplayableNode,
+    vtkMRMLMarkupsROINode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+    vtkMRMLTableNode,
+)
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
@@ -73,6 +79,18 @@ class RegionMethod(enum.Enum):
             RegionMethod.THIRDS: _("Thirds of the whole stack"),
             RegionMethod.AHA: _("AHA: thirds of the slices with a closed ring"),
         }[self]
+
+
+class Sex(enum.Enum):
+    """Of the patient; the value is what `measures.clinical.clinical_measures` takes, empty for None."""
+
+    UNKNOWN = ""
+    FEMALE = "female"
+    MALE = "male"
+
+    def label(self) -> str:
+        """The text in the combo box."""
+        return {Sex.UNKNOWN: _("unknown"), Sex.FEMALE: _("female"), Sex.MALE: _("male")}[self]
 
 
 class LabelNumbers(enum.Enum):
@@ -151,6 +169,22 @@ class DifferenceView(enum.Enum):
         }[self]
 
 
+class CineTarget(enum.Enum):
+    """Which frames labels are carried to."""
+
+    UNTOUCHED = "untouched"
+    EMPTY = "empty"
+    ALL = "all"
+
+    def label(self) -> str:
+        """The text in the combo box."""
+        return {
+            CineTarget.UNTOUCHED: _("Frames that are empty, or carried before"),
+            CineTarget.EMPTY: _("Only empty frames"),
+            CineTarget.ALL: _("All but the ticked ones"),
+        }[self]
+
+
 NO_FRAME = -1
 """`edFrame` and `esFrame` while they are not known."""
 LAST_FRAME = 9999
@@ -180,11 +214,17 @@ class SparseCardiacSegParameterNode:
     blankSlices: bool = True  # noqa: N815
     myoSurroundsLv: bool = False  # noqa: N815
     show3D: bool = True  # noqa: N815
+    segmentBox: vtkMRMLMarkupsROINode  # noqa: N815 of an atrium, the box inside which it is looked for; None for all
 
     # Prompt
     promptModel: str = ""  # noqa: N815 a name of the catalogue of promptable models; empty for the first of the list
     promptStructure: str = "LV"  # noqa: N815 the structure that clicks are for, by name
     promptPreview: bool = True  # noqa: N815 masks are shown before they are accepted
+
+    # Cine
+    cineEngine: str = ""  # noqa: N815 a name of `propagation.engine.ENGINES`; empty for the first of the list
+    cineTarget: CineTarget = CineTarget.UNTOUCHED  # noqa: N815
+    cineSources: str = ""  # noqa: N815 JSON: by segmentation ID, the frames that were ticked or unticked by hand
 
     # Regions
     regionMethod: RegionMethod = RegionMethod.SHARES  # noqa: N815
@@ -201,6 +241,8 @@ class SparseCardiacSegParameterNode:
     # Clinical
     heightCm: Annotated[float, WithinRange(0.0, 280.0)] = 0.0  # noqa: N815 0 while it is not known, and the weight too
     weightKg: Annotated[float, WithinRange(0.0, 650.0)] = 0.0  # noqa: N815
+    sex: Sex = Sex.UNKNOWN
+    heartRate: Annotated[float, WithinRange(0.0, 300.0)] = 0.0  # noqa: N815 beats a minute; 0 while it is not known
     edSegmentation: vtkMRMLSegmentationNode  # noqa: N815 of single stacks; None for the chosen segmentation
     esSegmentation: vtkMRMLSegmentationNode  # noqa: N815 of single stacks
     laSegmentation: vtkMRMLSegmentationNode  # noqa: N815 None for the chosen segmentation, if it holds an atrium
@@ -219,3 +261,5 @@ class SparseCardiacSegParameterNode:
     exportMeshFormat: MeshFormat = MeshFormat.STL  # noqa: N815
     exportReport: bool = True  # noqa: N815
     exportBundle: bool = True  # noqa: N815
+    exportMp4: bool = False  # noqa: N815 these two of a cine, or of an atrium's slices
+    exportGif: bool = False  # noqa: N815

@@ -76,7 +76,13 @@ SAM_PACKAGES = (
 """What SAM, MedSAM and models fine-tuned from them need."""
 
 FIGURES_PACKAGES = (Package("matplotlib", "matplotlib>=3.9", 60),)
-"""What the pictures of the report need."""
+"""What the pictures of the report need, and every video."""
+
+VIDEO_PACKAGES = (Package("imageio_ffmpeg", "imageio-ffmpeg>=0.5", 165),)
+"""What an MP4 needs beside `FIGURES_PACKAGES`: the encoder, in a wheel that brings it along. A GIF needs none."""
+
+REGISTRATION_PACKAGES = (Package("cv2", "opencv-python-headless>=4.8", 155), *ONNX_PACKAGES)
+"""What the engines of `propagation.engine` may need that Slicer does not bring."""
 
 _FROM_EXTENSION = ("torch", "torchvision")
 
@@ -91,6 +97,16 @@ def missing_packages(needs_torch: bool, prompting: bool = False) -> tuple[Packag
     importlib.invalidate_caches()
     needed = ONNX_PACKAGES if not needs_torch else SAM_PACKAGES if prompting else TORCH_PACKAGES
     return tuple(package for package in needed if not package.is_usable())
+
+
+def missing_for_engine(names: Sequence[str]) -> tuple[Package, ...]:
+    """Those of an engine's packages (as they are imported) that are not installed yet, or not in a version that works.
+
+    `onnxruntime` brings psutil with it, as for the models.
+    """
+    importlib.invalidate_caches()
+    wanted = {*names, *(("psutil",) if "onnxruntime" in names else ())}
+    return tuple(one for one in REGISTRATION_PACKAGES if one.module in wanted and not one.is_usable())
 
 
 def missing_sentence(packages: Sequence[Package]) -> str:

@@ -46,16 +46,27 @@ class RunSize:
 
 def remember_run(size: RunSize, seconds: float) -> None:
     """Keep how long a slice took, for the next estimate."""
-    slicer.app.userSettings().setValue(size.key, str(seconds / max(1, size.passes)))
+    remember_rate(size.key, seconds, size.passes)
+
+
+def remember_rate(key: str, seconds: float, amount: float) -> None:
+    """Keep how long one of something took, under a key of the application's settings."""
+    slicer.app.userSettings().setValue(key, str(seconds / (amount or 1.0)))
+
+
+def known_seconds(key: str, amount: float) -> float | None:
+    """How long that much will take, as last time on this computer; None where that is not known."""
+    try:
+        return float(slicer.app.userSettings().value(key)) * amount
+    except (TypeError, ValueError):
+        return None
 
 
 def estimate_sentence(size: RunSize) -> str:
     """About how long, and about how much memory; empty where nothing is known."""
     text = size_text(size.model.megabytes)
-    known = slicer.app.userSettings().value(size.key)
-    try:
-        seconds = float(known) * size.passes
-    except (TypeError, ValueError):
+    seconds = known_seconds(size.key, size.passes)
+    if seconds is None:
         return _("The first run with this model tells how long it takes here. {memory}").format(memory=text).strip()
     return (
         _("About {time} for {slices} slices, as last time on this computer. {memory}")

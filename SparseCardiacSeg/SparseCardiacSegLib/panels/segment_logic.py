@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from slicer.i18n import tr as _
 
 from ..errors import InputError
+from .segment_box import BoxedJob
 from .segment_run import SegmentRun, SegmentTarget
 from .workers import SEGMENT, Workers
 
 if TYPE_CHECKING:
     from ..automatic.postprocess import PostprocessSettings
+    from ..mrml.edit_history import EditHistory
 
 _WAIT_S = 0.05
 
@@ -32,6 +34,7 @@ class SegmentRequest:
         all_frames: every frame of the cine, or the one shown.
         mirroring: average over mirrored images.
         postprocess: which repairs to make; None for the defaults.
+        box: a vtkMRMLMarkupsROINode inside which is looked; outside of it nothing is written.
     """
 
     volume: Any
@@ -42,6 +45,7 @@ class SegmentRequest:
     all_frames: bool = True
     mirroring: bool = True
     postprocess: PostprocessSettings | None = None
+    box: Any = None
 
 
 class SegmentLogic:
@@ -51,14 +55,21 @@ class SegmentLogic:
         """Set up; the worker is started when it is first needed."""
         self.workers = workers
 
-    def start(self, request: SegmentRequest) -> SegmentRun:
-        """Start to segment a volume node; poll what is returned.
+    def start(
+        self, request: SegmentRequest, history_of: Callable[[Any, Any, Any], EditHistory] | None = None
+    ) -> SegmentRun:
+        """Start to segment a volume node; poll what is returned until it has written the labels.
+
+        Args:
+            request: what to segment, and how.
+            history_of: as for `SegmentRun`.
 
         Raises:
             InputError: the volume or the settings cannot be used, or the worker cannot be started.
         """
         from ..automatic.postprocess import PostprocessSettings
         from ..automatic.predictor import PredictionSettings
+        from ..mrml.region_box import voxel_box
         from ..mrml.volumes import stack_from_sequence, stack_from_volume
         from ..segmenter import SegmentJob
 
@@ -74,9 +85,11 @@ class SegmentLogic:
         settings = PredictionSettings(device=request.device, mirroring=request.mirroring)
         postprocess = PostprocessSettings() if request.postprocess is None else request.postprocess
         model = request.model or self._default_model()
-        job = SegmentJob(self.workers.client(SEGMENT), stack, model, settings, postprocess)
+        box = None if request.box is None else voxel_box(request.box, volume)
+        job = SegmentJob(self.workers.client(SEGMENT), stack, model, settings, postprocess, box)
         frame = 0 if browser is None else browser.GetSelectedItemNumber()
-        return SegmentRun(job, SegmentTarget(volume, output, browser, frame))
+        target = SegmentTarget(volume, output, browser, frame)
+        return SegmentRun(job if box is None else BoxedJob(job, box, target), target, history_of)
 
     def segment(self, request: SegmentRequest, process_events: Callable[[], None] = lambda: None) -> Any:
         """Segment a volume node and wait; returns the segmentation node.
@@ -94,7 +107,7 @@ class SegmentLogic:
             time.sleep(_WAIT_S)
         if state.result is None:
             raise InputError("\n".join(part for part in (state.error or "cancelled", state.details) if part))
-        return run.write_result(state.result)
+        return state.node
 
     @staticmethod
     def _default_model() -> str:

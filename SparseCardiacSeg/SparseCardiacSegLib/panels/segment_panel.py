@@ -4,22 +4,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import qt
 from slicer.i18n import tr as _
 
 from ..errors import InputError
 from .model_selector import AutomaticModelSelector
 from .panel import Panel
 from .parameters import VIEW_STRUCTURES
+from .run_driver import RunDriver
 from .run_estimate import RunSize, estimate_sentence, remember_run
+from .segment_box import BoxChoice
 from .segment_logic import SegmentLogic, SegmentRequest
-from .segment_run import RunState, SegmentRun
+from .segment_run import SegmentRun, SegmentState
 from .settings import current_settings
-
-if TYPE_CHECKING:
-    from ..segmenter import SegmentResult
 
 POLL_MS = 100
 """Ten looks a second: a progress bar seems to move steadily, and a look takes well under a millisecond."""
@@ -33,15 +29,17 @@ class SegmentPanel(Panel):
     def setupWidgets(self) -> None:
         """Connect the widgets' signals."""
         self.logic = SegmentLogic(self.session.workers)
-        self.run: SegmentRun | None = None
-        self._ending: list[SegmentRun] = []
         self._size: RunSize | None = None
         self.models = AutomaticModelSelector(self.ui, self.onModelChosen, self.fail)
-        self.timer = qt.QTimer()
-        self.timer.setInterval(POLL_MS)
-        self.timer.connect("timeout()", self.onTimer)
+        self.driver = RunDriver(self, POLL_MS, self._finish, self.updateButtons, self._reasonToStop)
+        self.timer = self.driver.timer
+        self.box = BoxChoice(self.ui, self.session)
         self.ui.applyButton.connect("clicked()", self.onApply)
-        self.ui.progressBar.visible = False
+
+    @property
+    def run(self) -> SegmentRun | None:
+        """The segmentation under way; None while there is none."""
+        return self.driver.run
 
     def enter(self) -> None:
         """The user opened the module: packages may have been installed meanwhile."""
@@ -52,11 +50,13 @@ class SegmentPanel(Panel):
         """The widgets are about to go: stop what runs, and let go of every node."""
         self.cancelRun("")
         self.timer.stop()
+        self.box.stop()
         Panel.cleanup(self)
 
     def sceneIsClosing(self) -> None:
         """The nodes that the run works for are about to go."""
         self.cancelRun(_("Stopped, because the scene was closed."))
+        self.box.stop()
 
     def onStudyChanged(self, what: str) -> None:
         """A choice changed, by the user or by a script, or models came or went."""
@@ -102,6 +102,7 @@ class SegmentPanel(Panel):
         for widget in (self.ui.deviceSelector, self.ui.mirroringCheckBox, self.ui.allFramesCheckBox):
             widget.enabled = not running
         self.ui.allFramesCheckBox.visible = self.session.nFrames > 1
+        self.box.update(running)
         self.ui.estimateLabel.text = "" if running or reason else estimate_sentence(self._runSize())
         self.ui.estimateLabel.visible = bool(self.ui.estimateLabel.text)
 
@@ -125,6 +126,7 @@ class SegmentPanel(Panel):
                 blank_slices=chosen.blankSlices,
                 myo_surrounds_lv=chosen.myoSurroundsLv,
             ),
+            self.box.node(),
         )
 
     def onApply(self) -> None:
@@ -135,45 +137,19 @@ class SegmentPanel(Panel):
         if self._reasonNotToStart():
             return
         try:
-            self.run = self.logic.start(self.request())
+            run = self.logic.start(self.request(), self.session.historyOf)
         except InputError as error:
             self.fail(str(error))
             return
         self._size = self._runSize()
-        self.ui.progressBar.value = 0
-        self.ui.progressBar.visible = True
-        self.say(_("Starting"))
-        self.updateButtons()
-        self.timer.start()
+        self.driver.start(run, _("Starting"))
 
     def cancelRun(self, message: str) -> None:
         """Stop a run, if there is one, and say why; the window is free at once."""
-        if self.run is None:
-            return
-        run, self.run = self.run, None
-        run.cancel()
-        # The timer goes on: a worker that does not stop by itself is ended when it is polled after its time of grace.
-        self._ending.append(run)
-        self.ui.progressBar.visible = False
-        self.say(message)
-        self.updateButtons()
+        self.driver.cancel(message)
 
-    def onTimer(self) -> None:
-        """Look at the run, and at cancelled ones that have not ended yet; never waits for them."""
-        self._ending = [run for run in self._ending if not run.poll().finished]
-        if self.run is None:
-            if not self._ending:
-                self.timer.stop()
-            return
-        if not self.run.input_is_there():
-            self.cancelRun(_("Stopped, because the volume was removed."))
-            return
-        state = self.run.poll()
-        self.ui.progressBar.value = round(100 * state.fraction)
-        if state.message:
-            self.say(state.message)
-        if state.finished:
-            self._finish(state)
+    def _reasonToStop(self, run: SegmentRun) -> str:
+        return "" if run.input_is_there() else _("Stopped, because the volume was removed.")
 
     def _runSize(self) -> RunSize:
         from ..mrml.volumes import through_plane_of
@@ -194,28 +170,22 @@ class SegmentPanel(Panel):
             return _("Install the missing packages first.")
         return ""
 
-    def _finish(self, state: RunState) -> None:
-        # First: whatever happens below, the timer must not come here again.
-        run, self.run = self.run, None
-        self.ui.progressBar.visible = False
+    def _finish(self, run: SegmentRun, state: SegmentState) -> None:
         if state.error:
             self.fail(state.error, state.details)
         elif state.result is None:
             self.say(_("Cancelled; nothing was changed."))
         else:
-            try:
-                self._showResult(run, state.result)
-            except InputError as error:
-                self.fail(str(error))
-        self.updateButtons()
+            self._showResult(run, state)
 
-    def _showResult(self, run: SegmentRun, result: SegmentResult) -> None:
-        node = run.write_result(result, self.session.historyOf)
-        self.say(run.summary(result))
+    def _showResult(self, run: SegmentRun, state: SegmentState) -> None:
+        self.say(run.summary(state.result))
         if self._size is not None:
-            remember_run(self._size, result.seconds)
+            remember_run(self._size, state.result.seconds)
         if self.parameters is None:
             return
         if run.target.output is None and self.session.volume is run.target.volume:
-            self.parameters.outputSegmentation = node
+            self.parameters.outputSegmentation = state.node
         self.session.changed.emit("segments")  # the Display section makes the surfaces
+        if state.result.segmentation.labels.is_cine:
+            self.session.changed.emit("frames")

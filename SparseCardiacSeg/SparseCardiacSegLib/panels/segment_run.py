@@ -1,5 +1,7 @@
 """One segmentation from the button to the node: the job of the worker and the nodes that it is for."""
 
+# ruff: noqa: N803 (Slicer's own naming is camelCase)
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -10,12 +12,17 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..anatomy import DESCRIPTIONS
+from ..errors import InputError
 from ..segmenter import JobState
+from .worker_job import RunState, failure_sentence
 
 if TYPE_CHECKING:
     from ..mrml.edit_history import EditHistory
-    from ..segmentation import Segmentation
+    from ..mrml.frame_writer import FrameWriter
     from ..segmenter import JobNews, SegmentResult
+
+_WRITING_SHARE = 0.1
+"""Share of the progress bar for writing; 20 to 60 ms a frame, where a model takes seconds."""
 
 
 class Job(Protocol):
@@ -32,24 +39,16 @@ class Job(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class RunState:
+class SegmentState(RunState):
     """Where a run stands.
 
     Attributes:
-        fraction: share done, 0 to 1.
-        message: what is being done; empty where nothing new is known.
-        result: what the model made, once it is done.
-        error: one sentence for the user where it failed.
-        details: the worker's last output where it helps.
-        finished: whether nothing follows: a result, an error, or neither when it was cancelled.
+        result: what the model made, once it is written.
+        node: the segmentation node that holds it then.
     """
 
-    fraction: float
-    message: str = ""
     result: SegmentResult | None = None
-    error: str = ""
-    details: str = ""
-    finished: bool = False
+    node: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,21 +69,29 @@ class SegmentTarget:
 
 
 class SegmentRun:
-    """A job and its nodes; the panel polls it, and writes the result with it."""
+    """A job and its nodes, polled until the labels are in the scene: frame by frame, as one step of undo."""
 
-    def __init__(self, job: Job, target: SegmentTarget) -> None:
+    def __init__(
+        self, job: Job, target: SegmentTarget, historyOf: Callable[[Any, Any, Any], EditHistory] | None = None
+    ) -> None:
         """Start the job.
 
         Args:
             job: made, not started.
             target: the nodes that it is for.
+            historyOf: gives the history of a segmentation node, volume node and browser node to write through; None
+                for one of its own.
 
         Raises:
             InputError: the image cannot be segmented, or the worker cannot be started.
         """
         self.target = target
         self._job = job
-        self._state = RunState(0.0)
+        self._historyOf = historyOf
+        self._state = SegmentState()
+        self._result: SegmentResult | None = None
+        self._writer: FrameWriter | None = None
+        self._node: Any = None
         job.start()
 
     def input_is_there(self) -> bool:
@@ -92,67 +99,27 @@ class SegmentRun:
         nodes = (self.target.volume, self.target.browser)
         return all(node is None or node.GetScene() is not None for node in nodes)
 
-    def poll(self) -> RunState:
-        """Where the run stands; never waits."""
-        for news in self._job.poll():
-            if news.state is JobState.RUNNING:
-                self._state = RunState(news.fraction, news.message)
-            elif news.state is JobState.FINISHED:
-                self._state = RunState(1.0, result=news.result, finished=True)
-            elif news.state is JobState.FAILED:
-                self._state = self._failed(news)
-            else:
-                self._state = RunState(news.fraction, finished=True)
+    def poll(self) -> SegmentState:
+        """Where the run stands; never waits, and writes for some hundredths of a second at most."""
+        if self._state.finished:
+            return self._state
+        try:
+            self._state = self._look() if self._result is None else self._write(self._result)
+        except InputError as error:
+            self._state = SegmentState(self._state.fraction, error=str(error), finished=True)
         return self._state
 
     def cancel(self) -> None:
-        """Ask the worker to stop; keep polling until the state is finished, so that it is ended if it does not."""
-        self._job.cancel()
+        """Stop, and take back what was written; keep polling until the state is finished."""
+        if self._writer is None:
+            self._job.cancel()
+            return
+        self._writer.cancel()
+        self._state = SegmentState(self._state.fraction, cancelled=True, finished=True)
+        if self._node is not self.target.output and self._node.GetScene() is not None:
+            from ..mrml.frame_labels import remove_with_frames
 
-    def write_result(
-        self, result: SegmentResult, history_of: Callable[[Any, Any, Any], EditHistory] | None = None
-    ) -> Any:
-        """Put the segments into the output node, or a new one; returns it.
-
-        Segments that are there and are not of these structures keep every voxel. One step of undo is kept.
-
-        Args:
-            result: what the model made.
-            history_of: gives the history of a segmentation node, volume node and browser node to write through; None
-                for one of its own.
-
-        Raises:
-            InputError: the output node cannot take a labelmap.
-        """
-        from ..mrml.display import show_outlines
-        from ..mrml.edit_history import EditHistory
-        from ..mrml.segmentations import empty_segmentation_sequence, segmentation_node, segmentation_sequence
-
-        target, segmentation = self.target, result.segmentation
-        if target.output is not None and target.output.GetScene() is not None:
-            history = (history_of or EditHistory)(target.output, target.volume, target.browser)
-            self._write(history, segmentation)
-            return target.output
-        name = _("{volume} segmentation").format(volume=target.volume.GetName())
-        if segmentation.labels.is_cine:
-            node = segmentation_sequence(segmentation, target.browser, name)
-        elif target.browser is None:
-            node = segmentation_node(segmentation, target.volume, name)
-        else:
-            node = empty_segmentation_sequence(target.browser, name)
-            self._write((history_of or EditHistory)(node, target.volume, target.browser), segmentation)
-        show_outlines(node)
-        return node
-
-    def _write(self, history: EditHistory, segmentation: Segmentation) -> None:
-        # Settings of its own: the user's are meant for painting; other segments keep all their voxels.
-        editor = slicer.vtkMRMLSegmentEditorNode()
-        editor.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
-        frames = {self.target.frame: segmentation}
-        if segmentation.labels.is_cine:
-            frames = {frame: segmentation.frame(frame) for frame in range(segmentation.labels.n_frames)}
-        masks = {frame: {part: one.mask(part) for part in one.structures} for frame, one in frames.items()}
-        history.write_frames(masks, editor)
+            remove_with_frames(self._node, self.target.browser)  # made by this run, seconds ago
 
     def summary(self, result: SegmentResult) -> str:
         """What was found, and every warning, for the status line."""
@@ -166,11 +133,64 @@ class SegmentRun:
         )
         return "\n".join([text, *result.warnings])
 
+    def _look(self) -> SegmentState:
+        state = self._state
+        for news in self._job.poll():
+            fraction = news.fraction * (1 - _WRITING_SHARE)
+            if news.state is JobState.RUNNING:
+                state = SegmentState(fraction, news.message)
+            elif news.state is JobState.FINISHED:
+                self._result = news.result
+                state = SegmentState(fraction, _("Writing the labels"))
+            elif news.state is JobState.FAILED:
+                state = self._failed(news)
+            else:
+                state = SegmentState(fraction, cancelled=True, finished=True)
+        return state
+
+    def _write(self, result: SegmentResult) -> SegmentState:
+        """Go on writing. Segments that are there and are not of these structures keep every voxel."""
+        if self._writer is None:
+            self._writer = self._begin(result)
+        elif self._node.GetScene() is None:
+            raise InputError(_("Stopped, because the segmentation was removed."))
+        if not self._writer.step():
+            fraction = 1 - _WRITING_SHARE * (1 - self._writer.fraction)
+            return SegmentState(fraction, _("Writing the labels"))
+        return SegmentState(1.0, finished=True, result=result, node=self._node)
+
+    def _begin(self, result: SegmentResult) -> FrameWriter:
+        from ..mrml.display import show_outlines
+        from ..mrml.edit_history import EditHistory
+        from ..mrml.frame_writer import FrameWriter
+        from ..mrml.segmentations import empty_segmentation_sequence, segmentation_from_volume
+
+        target, segmentation = self.target, result.segmentation
+        self._node = target.output
+        if target.output is None or target.output.GetScene() is None:
+            name = _("{volume} segmentation").format(volume=target.volume.GetName())
+            if target.browser is None:
+                self._node = segmentation_from_volume(target.volume, name)
+            else:
+                self._node = empty_segmentation_sequence(target.browser, name)
+            show_outlines(self._node)
+        # Settings of its own: the user's are meant for painting; other segments keep all their voxels.
+        editor = slicer.vtkMRMLSegmentEditorNode()
+        editor.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
+        is_cine = segmentation.labels.is_cine
+        frames = range(segmentation.labels.n_frames) if is_cine else [target.frame]
+
+        def masks(frame: int) -> dict:
+            one = segmentation.frame(frame) if is_cine else segmentation
+            return {structure: one.mask(structure) for structure in one.structures}
+
+        history = (self._historyOf or EditHistory)(self._node, target.volume, target.browser)
+        return FrameWriter(history, frames, masks, editor)
+
     @staticmethod
-    def _failed(news: JobNews) -> RunState:
+    def _failed(news: JobNews) -> SegmentState:
         """An InputError is its sentence; a failure of the worker comes with remedy and last output."""
         event = getattr(news.error, "event", None)
         if event is None:
-            return RunState(news.fraction, error=str(news.error or news.message), finished=True)
-        sentence = " ".join(part for part in (event.message, event.remedy) if part)
-        return RunState(news.fraction, error=sentence, details=event.detail, finished=True)
+            return SegmentState(news.fraction, error=str(news.error or news.message), finished=True)
+        return SegmentState(news.fraction, error=failure_sentence(event), details=event.detail, finished=True)

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from ..errors import InputError
 from .panel import Panel
 from .parameters import NO_FRAME
+from .phase_finder import PhaseFinder
 
 
 class StudyPanel(Panel):
@@ -18,6 +19,7 @@ class StudyPanel(Panel):
 
     def setupWidgets(self) -> None:
         """Connect the widgets' signals."""
+        self.finder = PhaseFinder(self)
         self.ui.frameSlider.connect("valueChanged(int)", self.onFrameSlider)
         self.ui.edFrameShownButton.connect("clicked()", lambda: self.takeShownFrame("edFrame"))
         self.ui.esFrameShownButton.connect("clicked()", lambda: self.takeShownFrame("esFrame"))
@@ -31,10 +33,21 @@ class StudyPanel(Panel):
         """Undo may have become impossible by the user's own editing elsewhere."""
         self.updateButtons()
 
+    def sceneIsClosing(self) -> None:
+        """The nodes are about to go."""
+        self.finder.stop(_("Stopped, because the scene was closed."))
+
+    def cleanup(self) -> None:
+        """The widgets are about to go."""
+        self.finder.stop()
+        self.finder.driver.timer.stop()
+        Panel.cleanup(self)
+
     def onStudyChanged(self, what: str) -> None:
         """Show what is chosen now."""
-        if what == "nodes":
+        if what == "nodes" and self.finder.driver.run is None:
             self.say("")
+        if what == "nodes":
             self.updateInfo()
         if what in ("nodes", "frame"):
             self.updateFrame()
@@ -83,6 +96,7 @@ class StudyPanel(Panel):
         self.ui.undoButton.enabled = self.session.canUndo
         self.ui.redoButton.enabled = self.session.canRedo
         self.ui.alignViewsButton.enabled = self.session.volume is not None
+        self.finder.updateButton()
         if self.parameters is not None:
             self.ui.edFrameShowButton.enabled = self.parameters.edFrame != NO_FRAME
             self.ui.esFrameShowButton.enabled = self.parameters.esFrame != NO_FRAME
@@ -117,4 +131,5 @@ class StudyPanel(Panel):
             *(ui.frameSlider, ui.frameLabel, ui.frameRowLabel),
             *(ui.edFrameSpinBox, ui.edFrameShownButton, ui.edFrameShowButton, ui.edFrameRowLabel),
             *(ui.esFrameSpinBox, ui.esFrameShownButton, ui.esFrameShowButton, ui.esFrameRowLabel),
+            ui.findPhasesButton,
         )

@@ -102,28 +102,6 @@ def phasesOf(session: StudySession) -> StudyPhases:
     return StudyPhases(phases, atrium)
 
 
-def measure(session: StudySession, found: StudyPhases | None = None) -> dict[str, Any]:
-    """Clinical measures of the study (`measures.clinical.clinical_measures`).
-
-    Raises:
-        InputError: nothing is labelled, or height and weight are impossible.
-    """
-    from ..measures.clinical import clinical_measures
-
-    found = phasesOf(session) if found is None else found
-    ed, es = found.ventricles(ED), found.ventricles(ES)
-    atrium = found.phases.get(found.atrium)
-    return clinical_measures(
-        ed=None if ed is None else ed.labels,
-        es=None if es is None else es.labels,
-        la=None if atrium is None else atrium.labels,
-        height_cm=session.parameters.heightCm or None,
-        weight_kg=session.parameters.weightKg or None,
-        ed_frame=None if ed is None else ed.frame,
-        es_frame=None if es is None else es.frame,
-    )
-
-
 def findEdEs(session: StudySession) -> str:
     """Find end diastole and end systole by the volume of the LV, and choose them in the parameter node.
 
@@ -143,10 +121,18 @@ def findMissingFrames(session: StudySession) -> None:
     parameters = session.parameters
     if session.browser is None or parameters.edFrame != NO_FRAME or parameters.esFrame != NO_FRAME:
         return
-    from ..anatomy import Structure
-
-    if sum(one.mask(Structure.LV).any() for one in session.labelledFrames().values()) > 1:
+    if len(lvVolumes(session)) > 1:
         _findFrames(session)
+
+
+def lvVolumes(session: StudySession) -> dict[int, float]:
+    """Volume of the LV in mL, in each frame of a cine that has one; some milliseconds a frame."""
+    from ..anatomy import Structure
+    from ..mrml.carried_frames import FrameBook
+
+    contents = FrameBook().contents(session.segmentation, session.browser)
+    volumes = {frame: content.volumes_ml.get(Structure.LV, 0.0) for frame, content in enumerate(contents)}
+    return {frame: volume for frame, volume in volumes.items() if volume > 0}
 
 
 def frameLabels(session: StudySession, frame: int) -> Segmentation | None:
@@ -228,10 +214,7 @@ def _stackPhase(session: StudySession, name: str, node: Any) -> Phase:
 
 
 def _findFrames(session: StudySession) -> str:
-    from ..anatomy import Structure
-
-    volumes = {frame: one.volume_ml(Structure.LV) for frame, one in session.labelledFrames().items()}
-    volumes = {frame: volume for frame, volume in volumes.items() if volume > 0}
+    volumes = lvVolumes(session)
     if len(volumes) < 2:
         raise InputError(
             _("The LV is segmented in {count} frame(s); at least two are needed to find ED and ES.").format(
@@ -240,9 +223,12 @@ def _findFrames(session: StudySession) -> str:
         )
     ed, es = max(volumes, key=volumes.__getitem__), min(volumes, key=volumes.__getitem__)
     session.parameters.edFrame, session.parameters.esFrame = ed, es
-    return _(
-        "Of {count} labelled frames, the LV is largest in frame {ed} (ED) and smallest in frame {es} (ES)."
-    ).format(count=len(volumes), ed=ed, es=es)
+    text = _("Of {count} labelled frames, the LV is largest in frame {ed} (ED) and smallest in frame {es} (ES).")
+    found = text.format(count=len(volumes), ed=ed, es=es)
+    if len(volumes) < session.nFrames:
+        missing = _("Frames that are not labelled ({count}) were not looked at.")
+        found += " " + missing.format(count=session.nFrames - len(volumes))
+    return found
 
 
 def _findStacks(session: StudySession) -> str:

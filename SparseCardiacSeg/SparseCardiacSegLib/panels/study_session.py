@@ -37,7 +37,8 @@ class StudySession(VTKObservationMixin):
         parameters: the wrapped parameter node; None while the scene is being closed.
         workers: the worker processes.
         changed: emitted with "nodes" (volume or segmentation chosen or gone), "segments" (voxels or segments changed,
-            by this module or by the user's own editing), "frame", "slice", "view" or "parameters".
+            by this module or by the user's own editing), "frames" (this module has written many frames of a cine; comes
+            after "segments"), "frame", "slice", "view" or "parameters".
     """
 
     def __init__(self, getParameterNode: Callable[[], Any], workers: Workers) -> None:  # noqa: N803
@@ -247,9 +248,14 @@ class StudySession(VTKObservationMixin):
         editorNode: Any = None,  # noqa: N803
         afterFrame: Callable[[], object] = lambda: None,  # noqa: N803
     ) -> dict[int, WriteResult]:
-        """Write masks into several frames, as one user action; see `write` and `EditHistory.write_frames`."""
+        """Write masks into several frames, as one user action; see `write` and `EditHistory.write_frames`.
+
+        Takes 20 to 60 ms a frame; a panel writes through a `mrml.frame_writer.FrameWriter` instead, a few frames at a
+        time.
+        """
         results = self.history().write_frames(masks, editorNode, afterFrame)
         self.changed.emit("segments")
+        self.changed.emit("frames")
         return results
 
     def history(self) -> EditHistory:

@@ -25,9 +25,11 @@ POLL_MS = 40
 
 @dataclass(eq=False)
 class _Task:
-    """Surfaces of some frames of one segmentation node."""
+    """Surfaces of some frames of one segmentation node, for the study that was chosen when they were asked for."""
 
     node: Any
+    volume: Any
+    browser: Any
     frames: list[int]
     smoothing: int
     labels: dict[int, Segmentation] = field(default_factory=dict)
@@ -85,7 +87,7 @@ class SurfaceKeeper:
             if not any(task.node is node and task.smoothing == smoothing and frame in task.frames for task in waiting)
         ]
         if frames:
-            self._tasks.append(_Task(node, frames, smoothing))
+            self._tasks.append(_Task(node, self.session.volume, self.session.browser, frames, smoothing))
             self.timer.start()
 
     def forget(self, node: Any = None) -> None:
@@ -108,6 +110,9 @@ class SurfaceKeeper:
     def onTimer(self) -> None:
         """Go on: read one frame, or look at the worker; never waits."""
         self._ending = [job for job in self._ending if not job.poll().finished]
+        if self._current is not None and not self._isWanted(self._current):
+            self._drop()
+            return
         try:
             if self._job is not None:
                 self._look(self._job)
@@ -124,15 +129,26 @@ class SurfaceKeeper:
         except InputError as error:
             self._fail(str(error), "")
 
+    def _isWanted(self, task: _Task) -> bool:
+        """Whether the node is still there, and the study is still the one for which surfaces were asked."""
+        chosen = self.session.volume is task.volume and self.session.browser is task.browser
+        return chosen and task.volume is not None and task.node.GetScene() is not None
+
+    def _drop(self) -> None:
+        """Give the present task up; surfaces that were put stay."""
+        self._ready.clear()
+        if self._job is not None:
+            # Not cancelled: a worker that does not stop within a second is ended, with whatever else waits for it.
+            self._ending.append(self._job)
+        self._job = None
+        self._done()
+
     def _read(self, task: _Task) -> None:
         """Read one frame of a task; when all are read, send those whose surfaces are not right to the worker."""
         from ..mrml.frame_labels import frames_of, labels_of_frame
-        from ..mrml.surface_models import fingerprint, in_node_space
+        from ..mrml.surface_models import fingerprint, holds_surfaces, in_node_space
 
-        volume, browser = self.session.volume, self.session.browser
-        if volume is None or task.node.GetScene() is None:
-            self._current = None
-            return
+        volume, browser = task.volume, task.browser
         if self._unread:
             frame = self._unread.pop(0)
             held = frame in frames_of(task.node, browser)
@@ -140,7 +156,9 @@ class SurfaceKeeper:
             if labels is not None:
                 labels = in_node_space(labels, task.node, volume)
                 code = fingerprint(labels, task.smoothing)
-                if self._prints.get((task.node.GetID(), frame)) != code:
+                # Writing into a frame that is not shown takes its surfaces away; undoing brings back what it was.
+                there = holds_surfaces(task.node, browser, frame)
+                if self._prints.get((task.node.GetID(), frame)) != code or not there:
                     task.labels[frame], task.prints[frame] = labels, code
             self._onProgress(0.0, _("Reading the labels"))
             return
@@ -175,9 +193,8 @@ class SurfaceKeeper:
         from ..mrml.surface_models import polydata
 
         frame, meshes = self._ready.pop(0)
-        if task.node.GetScene() is not None:
-            self._prints[(task.node.GetID(), frame)] = task.prints[frame]
-            self._onMade(task.node, frame, polydata(meshes))
+        self._prints[(task.node.GetID(), frame)] = task.prints[frame]
+        self._onMade(task.node, frame, polydata(meshes))
         if not self._ready:
             self._done()
 

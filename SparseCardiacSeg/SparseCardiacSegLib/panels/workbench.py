@@ -19,6 +19,7 @@ PANELS: Mapping[str, str] = {
     "study": "StudyPanel",
     "segment": "SegmentPanel",
     "prompt": "PromptPanel",
+    "cine": "CinePanel",
     "regions": "RegionsPanel",
     "measure": "MeasurePanel",
     "clinical": "ClinicalPanel",

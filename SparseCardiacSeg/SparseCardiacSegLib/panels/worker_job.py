@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class WorkerJobState:
-    """Where a job stands.
+class RunState:
+    """Where something that a panel started stands; runs add what they have found.
 
     Attributes:
         fraction: share done, 0 to 1.
-        message: what is being done.
-        values, arrays: the reply, once it is done.
+        message: what is being done; empty where nothing new is known.
         error: one or two sentences for the user (cause and remedy) where it failed.
         details: the worker's last output where it helps.
         cancelled: whether it was cancelled.
@@ -31,12 +30,22 @@ class WorkerJobState:
 
     fraction: float = 0.0
     message: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     error: str = ""
     details: str = ""
     cancelled: bool = False
     finished: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class WorkerJobState(RunState):
+    """Where a job stands.
+
+    Attributes:
+        values, arrays: the reply, once it is done.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class WorkerJob:
@@ -75,7 +84,7 @@ class WorkerJob:
         if event.kind is EventKind.PROGRESS:
             return replace(self.state, fraction=event.fraction, message=event.message)
         if event.kind is EventKind.RESULT:
-            return WorkerJobState(1.0, values=event.values, arrays=event.arrays, finished=True)
+            return WorkerJobState(1.0, finished=True, values=event.values, arrays=event.arrays)
         if event.kind is EventKind.CANCELLED:
             return WorkerJobState(self.state.fraction, message=_("Cancelled."), cancelled=True, finished=True)
         return WorkerJobState(self.state.fraction, error=failure_sentence(event), details=event.detail, finished=True)

@@ -13,11 +13,13 @@ import numpy as np
 from ..errors import InputError
 from ..progress import part_of
 from .export_request import ExportParts, read_grid
+from .export_videos import write_export_videos
 from .server import Arrays, Context, Handler
 
 if TYPE_CHECKING:
     from ..anatomy import LabelScheme, Structure
     from ..findings.results import PhaseResult, StudyResult
+    from ..report import Video
     from ..segmentation import Segmentation
 
 Reply = tuple[Mapping[str, Any], Arrays]
@@ -33,7 +35,7 @@ def export_study(params: Mapping[str, Any], arrays: Arrays, context: Context) ->
 
     Args:
         params: as `export_request` writes them.
-        arrays: "<phase>/image", "<phase>/labels", "<phase>/reference" where there is one, and "cine".
+        arrays: "<phase>/image", "<phase>/labels", "<phase>/reference" where there is one, "cine" and "film".
         context: progress.
 
     Returns:
@@ -45,15 +47,15 @@ def export_study(params: Mapping[str, Any], arrays: Arrays, context: Context) ->
     """
     from ..findings import files as writer
 
-    parts = ExportParts(**params["parts"])
+    parts = ExportParts(**{**params["parts"], "videos": tuple(params["parts"]["videos"])})
     folder = Path(params["folder"])
     name = params["name"]
     importlib.invalidate_caches()  # it may have been installed since this process was started
-    if parts.report and importlib.util.find_spec("matplotlib") is None:
-        raise InputError("the report needs the Python package matplotlib, which is not installed")
+    if (parts.report or parts.videos) and importlib.util.find_spec("matplotlib") is None:
+        raise InputError("report and videos need the Python package matplotlib, which is not installed")
     context.progress(0.0, "measuring")
-    result = _result(params, arrays, parts, context)
     cine = _read_cine(params, arrays)
+    result = _result(params, arrays, cine, parts, context)
     written: writer.Written = []
     warnings: list[str] = []
     context.progress(0.5, "writing labels, tables and surfaces")
@@ -69,18 +71,24 @@ def export_study(params: Mapping[str, Any], arrays: Arrays, context: Context) ->
         written += writer.write_tables(result.phases, result.clinical, folder)
         if cine is not None:
             written += writer.write_volumes(_volumes(cine), cine.labels.frame_times, folder)
+    shown, files, warnings = write_export_videos(result, params, arrays, cine, folder, context)
+    written += files
     if parts.report:
-        files, warnings = _write_report(result, cine, folder, parts.surfaces_picture, context)
+        files, undrawn = _write_report(result, folder, parts.surfaces_picture, shown, context)
         written += files
+        warnings += undrawn
     context.progress(1.0, "written")
     surfaces = _surfaces(result) if parts.return_surfaces else {}
     return {"files": written, "warnings": [*result.warnings, *warnings]}, surfaces
 
 
-def _result(params: Mapping[str, Any], arrays: Arrays, parts: ExportParts, context: Context) -> StudyResult:
+def _result(
+    params: Mapping[str, Any], arrays: Arrays, cine: Segmentation | None, parts: ExportParts, context: Context
+) -> StudyResult:
     """Everything that is measured."""
     from ..findings.results import StudyResult
     from ..measures.clinical import clinical_measures
+    from ..measures.clinical_blocks import curve_of_study
 
     wants_surfaces = bool(parts.meshes) or parts.return_surfaces or (parts.report and parts.surfaces_picture)
     phases: dict[str, PhaseResult] = {}
@@ -100,6 +108,11 @@ def _result(params: Mapping[str, Any], arrays: Arrays, parts: ExportParts, conte
         weight_kg=params["weight_kg"],
         ed_frame=None if ed is None else ed.frame,
         es_frame=None if es is None else es.frame,
+        sex=params["sex"],
+        cine=cine if ventricles else None,
+        heart_rate=params["heart_rate"],
+        wall=bool(ventricles),
+        insertion=params["insertion"],
     )
     told = [
         f"{name}: {warning}"
@@ -116,6 +129,7 @@ def _result(params: Mapping[str, Any], arrays: Arrays, parts: ExportParts, conte
         settings={},
         warnings=tuple(dict.fromkeys([*told, *clinical["warnings"]])),
         origin=tuple((label, value) for label, value in params["origin"]),
+        curve=None if cine is None else curve_of_study(cine, clinical),
     )
 
 
@@ -151,24 +165,22 @@ def _phase(case: str, given: Mapping[str, Any], arrays: Arrays, wants_surfaces: 
 
 
 def _write_report(
-    result: StudyResult, cine: Segmentation | None, folder: Path, draw_surfaces: bool, context: Context
+    result: StudyResult, folder: Path, draw_surfaces: bool, videos: tuple[Video, ...], context: Context
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """Report and pictures; the files, and warnings about what could not be drawn."""
     import dataclasses
 
     from ..findings.content import report_content
     from ..findings.files import REPORT, write_pictures
-    from ..findings.pictures import cine_picture, draw_study
+    from ..findings.pictures import draw_study
     from ..report import write_report
 
-    pictures, undrawn = draw_study(result, part_of(context.progress, 0.55, 0.95), draw_surfaces)
-    if cine is not None:
-        marks = {name: phase.frame for name, phase in result.phases.items() if phase.frame is not None}
-        pictures.append(cine_picture(_volumes(cine), cine.labels.frame_times, marks))
+    pictures, undrawn = draw_study(result, part_of(context.progress, 0.75 if videos else 0.55, 0.95), draw_surfaces)
     context.progress(0.95, "writing the report")
     files = write_pictures(pictures, folder)
     result = dataclasses.replace(result, warnings=(*result.warnings, *undrawn))
-    write_report(folder / REPORT, report_content(result, pictures, ()))
+    content = dataclasses.replace(report_content(result, pictures, ()), videos=videos)
+    write_report(folder / REPORT, content)
     return [*files, (REPORT, "report that stands alone")], undrawn
 
 

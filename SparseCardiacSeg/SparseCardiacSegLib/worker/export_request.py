@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,10 @@ class ExportStudy:
         cine: labels of all frames, empty where nobody labelled; None for single stacks.
         height_cm: of the patient.
         weight_kg: of the patient.
+        sex: male or female; None while it is not known.
+        heart_rate: beats per minute.
+        insertion: anterior RV insertion set by hand, RAS mm; None to find it.
+        film: the cine's images, for its video; None where none is wanted.
         origin: (label, value) lines for the report's provenance.
     """
 
@@ -62,6 +66,10 @@ class ExportStudy:
     cine: Segmentation | None = None
     height_cm: float | None = None
     weight_kg: float | None = None
+    sex: str | None = None
+    heart_rate: float | None = None
+    insertion: Sequence[float] | None = None
+    film: Stack | None = None
     origin: Sequence[tuple[str, str]] = ()
 
 
@@ -77,6 +85,8 @@ class ExportParts:
         report: report and pictures; needs matplotlib.
         surfaces_picture: draw the surfaces in the report; needs OpenGL, which may take its process down.
         return_surfaces: send the surfaces back, for a scene bundle (see `read_phase_surfaces`).
+        videos: suffixes of the videos, `.mp4` and `.gif`: of the cine, or of the slices of an atrium. They need
+            matplotlib, an MP4 imageio-ffmpeg too.
     """
 
     labels: bool = True
@@ -86,6 +96,7 @@ class ExportParts:
     report: bool = True
     surfaces_picture: bool = True
     return_surfaces: bool = False
+    videos: tuple[str, ...] = ()
 
 
 def export_request(study: ExportStudy, folder: Path | str, parts: ExportParts) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -109,7 +120,7 @@ def export_request(study: ExportStudy, folder: Path | str, parts: ExportParts) -
             {
                 "name": phase.name,
                 "frame": phase.frame,
-                "image": _write_grid(phase.image),
+                "image": write_grid(phase.image),
                 "schemes": {name: write_scheme(one.scheme) for name, one in given.items()},
                 "sources": {name: one.labels.source for name, one in given.items()},
                 "region_method": phase.region_method,
@@ -120,23 +131,30 @@ def export_request(study: ExportStudy, folder: Path | str, parts: ExportParts) -
     cine = study.cine
     if cine is not None:
         arrays["cine"] = cine.labels.array
+    film = study.film
+    if film is not None:
+        arrays["film"] = film.array
     params = {
         "folder": str(folder),
         "name": study.name,
         "case": study.case or study.name,
         "phases": phases,
         "atrium": study.atrium,
-        "cine": None if cine is None else {"grid": _write_grid(cine.labels), "scheme": write_scheme(cine.scheme)},
+        "cine": None if cine is None else {"grid": write_grid(cine.labels), "scheme": write_scheme(cine.scheme)},
+        "film": None if film is None else write_grid(film),
         "height_cm": study.height_cm,
         "weight_kg": study.weight_kg,
+        "sex": study.sex,
+        "heart_rate": study.heart_rate,
+        "insertion": None if study.insertion is None else [float(value) for value in study.insertion],
         "origin": [list(line) for line in study.origin],
-        "parts": {name: getattr(parts, name) for name in ExportParts.__dataclass_fields__},
+        "parts": {**asdict(parts), "videos": list(parts.videos)},
     }
     return params, arrays
 
 
-def _write_grid(stack: Stack) -> dict[str, Any]:
-    """A stack without its voxels."""
+def write_grid(stack: Stack) -> dict[str, Any]:
+    """A stack without its voxels; see `read_grid`."""
     return {
         "ijk_to_ras": stack.ijk_to_ras.tolist(),
         "through_plane": stack.through_plane,
@@ -144,6 +162,13 @@ def _write_grid(stack: Stack) -> dict[str, Any]:
         "spacing_known": stack.spacing_known,
         "source": stack.source,
     }
+
+
+def video_names(study: ExportStudy, parts: ExportParts) -> list[str]:
+    """Names of the videos that an export writes."""
+    if study.film is not None:
+        return [f"cine{suffix}" for suffix in parts.videos]
+    return [f"left_atrium{suffix}" for suffix in parts.videos] if study.atrium else []
 
 
 def read_phase_surfaces(arrays: Mapping[str, np.ndarray], phase: str) -> dict[Structure, Any]:
@@ -159,7 +184,7 @@ def read_phase_surfaces(arrays: Mapping[str, np.ndarray], phase: str) -> dict[St
 
 
 def read_grid(given: Mapping[str, Any], array: np.ndarray) -> Stack:
-    """A stack of `array` with the geometry that `export_request` wrote."""
+    """A stack of `array` with the geometry that `write_grid` wrote."""
     from ..stack import Stack
 
     times = given["frame_times"]

@@ -29,6 +29,7 @@ def default_handlers() -> dict[str, Handler]:
     from .prompt_handlers import prompt_handlers
     from .propagation_handlers import propagation_handlers
     from .surface_handlers import surface_handlers
+    from .wall_handlers import wall_handlers
 
     return {
         "ping": ping,
@@ -40,6 +41,7 @@ def default_handlers() -> dict[str, Handler]:
         **surface_handlers(),
         **export_handlers(),
         **propagation_handlers(),
+        **wall_handlers(),
     }
 
 

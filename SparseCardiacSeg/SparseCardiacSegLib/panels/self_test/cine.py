@@ -10,8 +10,8 @@ import slicer
 from ...anatomy import Structure
 from ...mrml.volumes import sequence_from_stack, stack_from_volume
 from ...stack import Stack
-from .bench import Bench
-from .stacks import RADII, beating_cine
+from .bench import Bench, dice
+from .stacks import FINE_RADII, RADII, beating_cine
 from .step import Needs, Step
 
 
@@ -79,8 +79,48 @@ def a_cine_is_segmented_as_a_whole(bench: Bench) -> None:
     bench.test.assertGreater(volumes[0], 1.05 * volumes[1], "end systole is not smaller than end diastole")
 
 
+def labels_of_two_frames_are_carried_to_the_others(bench: Bench) -> None:
+    """Drawn in ED and ES, carried by what Slicer brings along; drawn frames keep every voxel, one undo undoes it."""
+    cine, masks = beating_cine()
+    browser = sequence_from_stack(cine, "Cine")
+    bench.choose(browser.GetProxyNode(browser.GetMasterSequenceNode()))
+    session = bench.session
+    session.ensureSegmentation()
+    session.writeFrames({frame: masks[frame] for frame in (0, 2)})
+    session.parameters.cineEngine = "demons"
+    panel = bench.panel("cine")
+    bench.waitUntil(lambda: panel.ui.applyButton.enabled, f"Carry labels; it says: {panel.ui.applyButton.toolTip}", 20)
+    panel.ui.applyButton.click()
+    bench.waitUntil(lambda: panel.run is None, "the labels to be carried")
+    said = str(panel.ui.statusLabel.text)
+    bench.test.assertEqual(sorted(session.labelledFrames()), [0, 1, 2, 3], said)
+    for frame, least in ((0, 1.0), (1, 0.8), (2, 1.0), (3, 0.8)):
+        session.showFrame(frame)
+        bench.settle()
+        for structure in (Structure.LV, Structure.MYO):
+            found = dice(bench.mask(structure), masks[frame][structure])
+            bench.test.assertGreaterEqual(found, least, f"{structure} in frame {frame}")
+    bench.ui("study").undoButton.click()
+    bench.settle()
+    bench.test.assertEqual(sorted(session.labelledFrames()), [0, 2], "undo did not take all carried frames back")
+
+
+def end_diastole_and_end_systole_are_found_from_the_images(bench: Bench) -> None:
+    """Nothing is labelled; the frames are those in which the cavity is largest and smallest."""
+    cine, _masks = beating_cine(FINE_RADII)
+    browser = sequence_from_stack(cine, "Cine")
+    bench.choose(browser.GetProxyNode(browser.GetMasterSequenceNode()))
+    panel = bench.panel("study")
+    panel.ui.findPhasesButton.click()
+    bench.waitUntil(lambda: panel.finder.driver.run is None, "end diastole and end systole")
+    parameters = bench.session.parameters
+    bench.test.assertEqual((parameters.edFrame, parameters.esFrame), (0, 4), str(panel.ui.statusLabel.text))
+
+
 STEPS = (
     Step(each_frame_has_its_own_labels),
+    Step(labels_of_two_frames_are_carried_to_the_others),
+    Step(end_diastole_and_end_systole_are_found_from_the_images),
     Step(the_heart_beats),
     Step(a_cine_is_segmented_as_a_whole, Needs.SEGMENT),
 )

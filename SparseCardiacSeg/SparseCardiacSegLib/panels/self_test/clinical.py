@@ -1,4 +1,4 @@
-"""Volumes, ejection fraction and mass."""
+"""Volumes, ejection fraction, mass and wall thickness."""
 
 # ruff: noqa: PT009 (Slicer's self-tests are unittest's; pytest is not there)
 
@@ -7,7 +7,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...anatomy import Structure
+from ...mrml.insertion_point import insertion_node
 from ...mrml.volumes import volume_from_stack
+from ..requirements import FIGURES_PACKAGES
 from .bench import Bench
 from .stacks import SPACING_MM, beating_cine
 from .step import Needs, Step
@@ -59,7 +61,42 @@ def the_sample_has_a_low_ejection_fraction(bench: Bench) -> None:
     bench.test.assertLess(fraction, 45, "the patient of the sample has heart failure")
 
 
+def wall_thickness_of_the_sample_is_shown_by_segment(bench: Bench) -> None:
+    """The fold-out measures the wall in the worker and shows the bullseye, or a table where matplotlib is missing.
+
+    The insertion is shown as a point on the image; dragging it counts the segments anew, and the button takes it back.
+    """
+    bench.loadSample("ShortAxisED")
+    bench.segment()
+    panel = bench.panel("clinical")
+    ui, wall = panel.ui, panel.wall
+    ui.wallGroupBox.collapsed = False
+    try:
+        bench.waitUntil(lambda: wall.found is not None, "the wall's thickness", 60.0)
+        found = wall.found.record["ed"]
+        means = [value for value in found["mean_mm"].values() if value is not None]
+        bench.notes.append(f"wall of the sample: {found['global_mean_mm']:.1f} mm, {len(means)} segments known")
+        bench.test.assertGreaterEqual(len(means), 12)
+        bench.test.assertTrue(4 < found["global_mean_mm"] < 16, f"{found['global_mean_mm']:.1f} mm is no wall")
+        drawable = all(package.is_usable() for package in FIGURES_PACKAGES)
+        shown = ui.wallPictureLabel if drawable else ui.wallTable
+        bench.waitUntil(lambda: shown.visible, "the bullseye" if drawable else "the table of segments", 60.0)
+        ui.insertionButton.click()
+        node = insertion_node(bench.session.volume)
+        bench.test.assertIsNotNone(node, "the insertion is not shown")
+        place = np.array(node.GetNthControlPointPosition(0))
+        bench.settle(0.8)
+        bench.test.assertEqual(wall.found.record["ed"], found, "showing the insertion changed the figures")
+        node.SetNthControlPointPosition(0, *np.add(place, (0.0, 25.0, 0.0)).tolist())
+        bench.waitUntil(lambda: wall.found is not None and wall.found.record["ed"] != found, "other segments", 60.0)
+        ui.insertionResetButton.click()
+        bench.waitUntil(lambda: wall.found is not None and wall.found.record["ed"] == found, "the first ones", 60.0)
+    finally:
+        ui.wallGroupBox.collapsed = True
+
+
 STEPS = (
     Step(clinical_figures_are_those_of_the_voxels),
     Step(the_sample_has_a_low_ejection_fraction, Needs.SEGMENT),
+    Step(wall_thickness_of_the_sample_is_shown_by_segment, Needs.SEGMENT),
 )

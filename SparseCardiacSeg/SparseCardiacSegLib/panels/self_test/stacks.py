@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...anatomy import Structure
@@ -12,6 +14,8 @@ SHAPE = (6, 48, 44)
 SPACING_MM = (8.0, 1.5, 1.4)
 RADII = (14.0, 11.0, 8.0, 11.0)
 """Radius of the cavity in rows, frame by frame: end diastole first, end systole third."""
+FINE_RADII = (14.0, 13.0, 11.0, 9.0, 8.0, 9.0, 11.0, 12.0, 13.0, 13.5)
+"""The same beat in ten frames: end systole fifth."""
 WALL = 4.0
 
 
@@ -32,16 +36,16 @@ def synthetic_stack() -> Stack:
     return Stack(_image(RADII[0]), oblique_matrix(left_handed=True), source="synthetic")
 
 
-def beating_cine() -> tuple[Stack, list[dict[Structure, np.ndarray]]]:
-    """A cine of four frames, and for each frame the masks [slice, row, col] of LV and MYO.
+def beating_cine(radii: Sequence[float] = RADII) -> tuple[Stack, list[dict[Structure, np.ndarray]]]:
+    """A cine of one frame for each radius of the cavity, and for each frame the masks [slice, row, col] of LV and MYO.
 
     Right-handed: Slicer turns the slices of a left-handed volume round when it reads it from a file, so that slice
     numbers before and after saving could not be compared.
     """
-    frames = np.stack([_image(radius) for radius in RADII])
-    times = tuple(0.2 * frame for frame in range(len(RADII)))
+    frames = np.stack([_image(radius) for radius in radii])
+    times = tuple(0.8 * frame / len(radii) for frame in range(len(radii)))
     cine = Stack(frames, oblique_matrix(left_handed=False), frame_times=times, source="synthetic cine")
-    return cine, [_masks(radius) for radius in RADII]
+    return cine, [_masks(radius) for radius in radii]
 
 
 def _distance() -> np.ndarray:
