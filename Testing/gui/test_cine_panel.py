@@ -17,6 +17,7 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import carry_worker
+import pythonqt
 import slicer
 import slicer_shims
 from driving import wait_until
@@ -302,6 +303,53 @@ def test_cancel_while_frames_are_written_takes_them_back(module, monkeypatch):
     assert kinds(module) == "deedee"
 
 
+def test_labels_that_come_just_after_cancel_are_not_written(module, monkeypatch):
+    from SparseCardiacSegLib.panels.worker_job import WorkerJob
+
+    monkeypatch.setattr(WorkerJob, "cancel", lambda _job: None)  # it reaches the worker too late
+    panel = module.panels["cine"]
+    ui(module).applyButton.click()
+    wait_until(lambda: panel.run._job is not None)
+    ui(module).applyButton.click()
+    wait_until(lambda: not panel.timer.active)
+    assert kinds(module) == "deedee"
+
+
+@pytest.mark.parametrize("stage", ["reading", "motion", "writing"])
+@pytest.mark.parametrize("which", ["volume", "segmentation"])
+def test_removing_a_sequence_stops_the_run_at_any_stage(module, monkeypatch, stage, which):
+    from SparseCardiacSegLib.mrml.frame_writer import FrameWriter
+
+    monkeypatch.setattr(FrameWriter, "step", functools.partialmethod(FrameWriter.step, seconds=0.0))
+    panel, session = module.panels["cine"], module.session
+    sequence = session.browser.GetSequenceNode(getattr(session, which))
+    ui(module).applyButton.click()
+    if stage == "motion":
+        wait_until(lambda: panel.run._job is not None)
+    if stage == "writing":
+        wait_until(lambda: panel.run._writer is not None and panel.run._writer.results)
+    slicer.mrmlScene.RemoveNode(sequence)
+    wait_until(lambda: panel.run is None)
+    assert "a node was removed" in ui(module).statusLabel.text
+    wait_until(lambda: not panel.timer.active)
+
+
+def test_a_fault_in_the_program_is_told_once_and_frees_the_panel(module, monkeypatch):
+    from SparseCardiacSegLib.panels.cine_run import CineRun
+
+    def fault(*_arguments):
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(CineRun, "_makeWriter", fault)
+    carry(module)
+    assert "fault in the program" in ui(module).statusLabel.text
+    assert ui(module).applyButton.text == "Carry labels"
+    assert ui(module).progressBar.isHidden()
+    wait_until(lambda: not module.panels["cine"].timer.active)
+    assert len(pythonqt.slot_errors) == 1
+    pythonqt.slot_errors.clear()
+
+
 def test_a_frame_that_is_drawn_while_the_motion_is_found_is_left_alone(module, cine, monkeypatch):
     monkeypatch.setenv(carry_worker.BEHAVIOUR, "slow")
     ui(module).applyButton.click()
@@ -313,6 +361,19 @@ def test_a_frame_that_is_drawn_while_the_motion_is_found_is_left_alone(module, c
     assert sorted(held(module)) == list(range(N_FRAMES))
     assert "edited meanwhile and stay as they are: 4" in ui(module).statusLabel.text
     assert kinds(module) == "dccddc"
+
+
+def test_another_choice_of_volume_in_mid_run_does_not_disturb_it(module):
+    parameters = module.session.parameters
+    volume = parameters.inputVolume
+    ui(module).applyButton.click()
+    wait_until(lambda: ui(module).progressBar.value > 5)
+    parameters.inputVolume = None
+    wait_until(lambda: module.panels["cine"].run is None)
+    assert "carried to 4 frames" in ui(module).statusLabel.text
+    parameters.inputVolume = volume
+    module.open("cine")
+    assert kinds(module) == "dccdcc"
 
 
 def test_a_dead_worker_is_a_sentence_with_its_last_words_and_the_next_run_works(module, monkeypatch):
@@ -412,6 +473,16 @@ def test_the_volume_curve_is_plotted_over_the_time_of_the_heart_beat(module):
     assert curve == pytest.approx([expected[frame].volume_ml(Structure.LV) for frame in range(N_FRAMES)])
     ui(module).curveButton.click()
     assert len(slicer.util.getNodesByClass("vtkMRMLPlotChartNode")) == 1
+
+
+def test_frames_a_second_apart_are_plotted_by_their_number(module, monkeypatch):
+    from SparseCardiacSegLib.mrml import volumes
+
+    monkeypatch.setattr(volumes, "frame_times", lambda _sequence: tuple(map(float, range(N_FRAMES))))
+    ui(module).curveButton.click()
+    chart = slicer.app.layoutManager().plotWidget(0).mrmlPlotViewNode().GetPlotChartNode()
+    assert chart.GetXAxisTitle() == "frame"
+    assert chart.GetNthPlotSeriesNode(0).GetXColumnName() == "frame"
 
 
 def test_clicking_a_row_shows_its_frame_and_the_frame_shown_is_marked(module):

@@ -212,6 +212,17 @@ def test_figures_follow_the_segmentation_and_the_table_node_with_them(pair, open
     assert slicer.util.getNodesByClass("vtkMRMLTableNode") == [node]
 
 
+def test_a_table_node_that_was_removed_is_made_anew(pair, opened):
+    module = opened(pair[0][1])
+    ui = module.ui_of("clinical")
+    ui.clinicalTableButton.click()
+    slicer.mrmlScene.RemoveNode(module.session.parameters.clinicalTable)
+    ui.clinicalTableButton.click()
+    (node,) = slicer.util.getNodesByClass("vtkMRMLTableNode")
+    assert node.GetNumberOfRows() > 0
+    assert node.GetName() in ui.statusLabel.text
+
+
 def test_the_clipboard_gets_a_table_and_json_that_others_can_read(pair, opened):
     module = opened(pair[0][1])
     ui = module.ui_of("clinical")

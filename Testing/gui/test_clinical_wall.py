@@ -228,3 +228,16 @@ def test_a_single_stack_has_no_curve_and_closing_the_scene_forgets_the_wall(modu
     slicer.mrmlScene.Clear()
     assert panel.wall.found is None
     assert not ui.insertionButton.enabled
+
+
+def test_a_worker_that_is_stopped_is_told_and_opening_the_fold_out_again_measures(module):
+    ui, panel = module.ui_of("clinical"), module.panels["clinical"]
+    ui.wallGroupBox.collapsed = False
+    panel.wall.timer.stop()
+    panel.wall.onTimer()
+    module.session.workers.client("job").kill()
+    panel.wall.onTimer()
+    assert "was stopped" in ui.wallStatusLabel.text
+    ui.wallGroupBox.collapsed = True
+    unfold(module)
+    assert panel.wall.found is not None

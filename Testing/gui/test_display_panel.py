@@ -212,6 +212,22 @@ def test_play_makes_every_frames_surfaces_first_and_then_the_heart_beats(opened,
     assert browser.GetPlaybackActive()
 
 
+def test_a_cine_that_is_chosen_while_another_gets_its_surfaces_does_not_begin_to_beat(opened, cine):
+    browser, node, _labels = cine
+    image, _ = phantom.cine(3, phantom.grid(oblique=True))
+    other = sequence_from_stack(image, "Other")
+    module = opened(node)
+    ui, panel = module.ui_of("display"), module.panels["display"]
+    show_surfaces(module)
+    ui.playButton.click()
+    assert panel.beat.isWaiting
+    module.session.parameters.inputVolume = other.GetProxyNode(other.GetMasterSequenceNode())
+    wait_until(lambda: not panel.keeper.isBusy)
+    assert module.session.browser is other
+    assert not other.GetPlaybackActive()
+    assert not browser.GetPlaybackActive()
+
+
 def test_without_surfaces_the_heart_beats_at_once(opened, cine):
     module = opened(cine[1])
     module.ui_of("display").playButton.click()

@@ -18,6 +18,7 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+import pythonqt
 import slicer
 import slicer_shims
 from driving import wait_until
@@ -191,6 +192,22 @@ def test_a_worker_that_does_not_listen_is_ended_and_its_files_are_removed(module
     wait_until(lambda: not panel.timer.active, 10)
     assert not module.session.workers.client("job").is_running
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fault_in_the_program_is_told_once_and_leaves_no_file(module, tmp_path, monkeypatch):
+    from SparseCardiacSegLib.panels.export_run import ExportRun
+
+    def fault(*_arguments):
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(ExportRun, "_finish", fault)
+    panel = export(module)
+    assert "fault in the program" in panel.ui.statusLabel.text
+    assert panel.ui.exportButton.text == "Export"
+    wait_until(lambda: not panel.timer.active)
+    assert not (tmp_path / "out").exists()
+    assert len(pythonqt.slot_errors) == 1
+    pythonqt.slot_errors.clear()
 
 
 def test_a_worker_that_dies_is_reported_and_the_next_export_works(module, tmp_path):

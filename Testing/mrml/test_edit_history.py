@@ -46,6 +46,14 @@ def lv(history):
     return None if segment is None else segment_mask(history.node, segment, history.volume)
 
 
+def test_what_is_written_into_a_sequence_of_the_user_outlives_a_change_of_frame(cine):
+    cine.browser.SetSaveChanges(cine.browser.GetSequenceNode(cine.node), False)
+    cine.write({Structure.LV: square(cine)})
+    cine.show(2)
+    cine.show(0)
+    assert np.array_equal(lv(cine), square(cine))
+
+
 def test_undo_and_redo_walk_through_the_actions(single):
     one, two = square(single), square(single, low=20, high=30)
     single.write({Structure.LV: one})

@@ -109,6 +109,21 @@ def test_cancel_takes_back_what_was_written_except_where_somebody_edited(cine):
     assert list(writer.results) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("what", ["segmentation", "its frames", "browser"])
+def test_cancel_after_the_nodes_were_removed_changes_nothing_more(cine, what):
+    history, labels = cine
+    writer = FrameWriter(history, range(N_FRAMES), masks_of(labels))
+    writer.step(0)
+    sequence = history.browser.GetSequenceNode(history.node)
+    before = lv(history)
+    assert before.any()
+    slicer.mrmlScene.RemoveNode({"segmentation": history.node, "its frames": sequence}.get(what, history.browser))
+    writer.cancel()
+    assert not history.undo()
+    if what != "segmentation":
+        assert np.array_equal(lv(history), before)
+
+
 def test_a_frame_that_cannot_be_written_leaves_the_others_as_a_step_of_undo(cine):
     history, labels = cine
 

@@ -192,3 +192,20 @@ def test_an_output_path_that_is_a_file_is_refused(fails, labels, tmp_path):
     (tmp_path / "out").write_text("mine")
     fails("surfaces", labels[0], "--scheme", "acdc", "--out", tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["propagate", "c.nii.gz", "--labels", "0:a.nii.gz", "--out", "o.nii.gz", "--engine", "x"], "choice: 'x'"),
+        (["clinical", "--nonsense"], "--out"),
+        ([], "COMMAND"),
+    ],
+)
+def test_a_wrong_option_is_told_in_one_line(words, said, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    told = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert said in told
+    assert len(told.splitlines()) == 1

@@ -134,6 +134,40 @@ def test_a_data_set_keeps_its_annotated_cases_and_its_labels(files):
     assert not (folder / "imagesTr").exists()
 
 
+def test_a_file_that_places_voxels_by_its_qform_alone_gets_labels_with_the_same_bytes_of_geometry(files):
+    import nibabel
+
+    turned = nibabel.load(files / "case.nii.gz")
+    turned.set_sform(None, 0)
+    nibabel.save(turned, files / "q.nii.gz")
+    given = nibabel.load(files / "case_frame01_gt.nii.gz")
+    given.set_sform(None, 0)
+    nibabel.save(given, files / "q_gt.nii.gz")
+    options = ("--scheme", "acdc", "--engine", "identity", "--out", files / "o.nii.gz")
+    call(files / "q.nii.gz", "--labels", f"0:{files / 'q_gt.nii.gz'}", *options)
+    wanted, written = nibabel.load(files / "q.nii.gz"), nibabel.load(files / "o.nii.gz")
+    np.testing.assert_array_equal(written.affine, wanted.affine)
+    for field in ("sform_code", "qform_code", "quatern_b", "quatern_c", "quatern_d", "pixdim", "xyzt_units"):
+        np.testing.assert_array_equal(written.header[field], wanted.header[field])
+
+
+def test_a_data_set_that_is_refused_leaves_no_labels_file_behind(files):
+    folder = files / "Dataset502_Other"
+    folder.mkdir()
+    (folder / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "LA": 1}, "file_ending": ".nii.gz"}))
+    common = ("--scheme", "acdc", "--engine", "identity", "--as-dataset", folder, "--out", files / "new" / "o.nii.gz")
+    with pytest.raises(InputError, match="write into another folder"):
+        call(files / "case.nii.gz", "--labels", f"0:{files / 'case_frame01_gt.nii.gz'}", *common)
+    assert not (files / "new").exists()
+
+
+def test_a_refusal_to_write_is_the_only_line_although_the_scheme_was_guessed(files, capsys):
+    (files / "o.nii.gz").mkdir()
+    with pytest.raises(InputError, match="is not a file"):
+        call(files / "case.nii.gz", "--labels", f"0:{files / 'case_frame01_gt.nii.gz'}", "--out", files / "o.nii.gz")
+    assert capsys.readouterr().err == ""
+
+
 def test_engines_are_measured_on_pairs_and_on_cines(files, heart):
     cine, labels = heart
     pairs = files / "pairs"
@@ -160,3 +194,7 @@ def test_engines_are_measured_on_pairs_and_on_cines(files, heart):
     write_segmentation(labels.frame(0), alone / "p1_frame01_gt.nii.gz")
     with pytest.raises(InputError, match="no patient with two annotated frames"):
         call(alone, "--scheme", "acdc", "--out", files / "x", command=evaluate_propagation)
+    for words, said in ((("--patients", "0"), "--patients must be 1 or more"), (("--split", "val"), "has no splits")):
+        with pytest.raises(InputError, match=said):
+            call(cines, "--scheme", "acdc", *words, "--out", files / "x", command=evaluate_propagation)
+    assert not (files / "x").exists()

@@ -106,6 +106,13 @@ def test_swapped_frames_are_noticed(ed, es) -> None:
     assert not warned(clinical_measures(ed, es), "swapped")
 
 
+def test_one_frame_given_as_both_ed_and_es_is_noticed(ed, es) -> None:
+    found = clinical_measures(ed, ed)
+    assert found["lv"]["ef_pct"] == 0
+    assert warned(found, "ED and ES have the same labels in every voxel")
+    assert not warned(clinical_measures(ed, es), "same labels")
+
+
 def test_a_stack_that_does_not_reach_the_base_is_noticed_from_either_end() -> None:
     for base_first, slab in ((True, slice(2, None)), (False, slice(None, 8))):
         full = phantom.heart(0.0, phantom.grid(base_first=base_first))[1]

@@ -135,8 +135,18 @@ def test_a_turned_roi_of_slicer_that_follows_the_stack_is_exact(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ["no json", "[]", {}, {"ras": [1, 2]}, {"voxels": ["a"] * 6}, {"markups": []}, slicer_roi(size=[0, 1, 1])],
-    ids=["text", "list", "nothing", "two numbers", "letters", "no markup", "flat"],
+    [
+        "no json",
+        "[]",
+        {},
+        {"ras": [1, 2]},
+        {"voxels": ["a"] * 6},
+        {"voxels": [0, np.inf, 0, 5, 0, 5]},
+        {"markups": []},
+        slicer_roi(size=[0, 1, 1]),
+        slicer_roi(size=[np.inf, 1, 1]),
+    ],
+    ids=["text", "list", "nothing", "two numbers", "letters", "endless", "no markup", "flat", "endless roi"],
 )
 def test_files_that_hold_no_box_are_refused_by_name(tmp_path, content):
     with pytest.raises(InputError, match=r"box\.json"):

@@ -259,3 +259,12 @@ def test_labels_that_do_not_fit_and_slices_and_frames_that_do_not_exist_are_refu
     with pytest.raises(InputError, match="another place"):
         cine_video(cine, flipped, path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_base_that_the_labels_do_not_tell_is_not_claimed(beat):
+    cine, labels = beat
+    assert film_of_beat(cine, labels, VideoOptions()).note == "5 slices, base to apex"
+    tube = np.zeros(cine.array.shape, np.uint8)
+    tube[..., 16:32, 16:32], tube[..., 20:28, 20:28] = 2, 3
+    film = film_of_beat(cine, Segmentation(cine.with_array(tube), ACDC), VideoOptions())
+    assert film.note == "5 slices, base to apex uncertain"

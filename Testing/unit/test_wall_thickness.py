@@ -156,6 +156,7 @@ def test_a_slice_whose_right_ventricle_is_torn_off_does_not_turn_its_segments():
     [
         ([1.0, 2.0], "three RAS coordinates"),
         ([float("nan"), 0.0, 0.0], "three RAS coordinates"),
+        ([1000.0, 1000.0, 1000.0], "mm from the cavity of slice .* give it in RAS mm"),
         ({0: [0.0, 0.0, 0.0]}, "slice 0 has an insertion point but is not measured"),
         (anatomical_heart.CENTRE.tolist(), "in the middle of the cavity"),
     ],

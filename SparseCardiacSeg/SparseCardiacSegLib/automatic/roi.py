@@ -133,7 +133,7 @@ def read_box(path: Path, stack: Stack) -> VoxelBox:
         return box_around(stack, _markup_corners(content))
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, StopIteration) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, StopIteration) as error:
         raise InputError(
             f"{path} holds no region of interest: it needs 'ras' or 'voxels' with six numbers, or a Slicer ROI"
         ) from error
@@ -145,7 +145,7 @@ def _markup_corners(content: dict) -> np.ndarray:
     axes = np.array(markup.get("orientation", np.eye(3).ravel().tolist()), np.float64).reshape(3, 3)
     half = np.array(markup["size"], np.float64) / 2
     centre = np.array(markup["center"], np.float64)
-    if half.shape != (3,) or centre.shape != (3,) or not (half > 0).all() or not np.isfinite(centre).all():
+    if half.shape != (3,) or centre.shape != (3,) or not (half > 0).all() or not np.isfinite([half, centre]).all():
         raise ValueError("no box")
     signs = np.array(list(product((-1, 1), repeat=3)), np.float64)
     corners = centre + (signs * half) @ axes.T

@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .. import __version__
 from ..errors import InputError
@@ -55,9 +56,17 @@ COMMANDS = (
 """Modules with `add_parser(subparsers)`, each of which sets `run` as its parser's default."""
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Tells a wrong option in one line, as every other bad input; argparse would print the whole usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit 2 with `message` and where the options are described."""
+        self.exit(2, f"{self.prog}: error: {message} (options: {self.prog} --help)\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="sparsecardiacseg",
         description="Cardiac MR segmentation, its regions, measures, surfaces and report. Research use only.",
     )

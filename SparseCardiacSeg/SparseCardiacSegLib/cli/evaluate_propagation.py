@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..errors import InputError
 from .console import add_scheme_option, progress_bar, say
 
 
@@ -44,8 +45,12 @@ def run(options: argparse.Namespace) -> None:
     from ..training.annotated_cines import has_annotated_cines, read_annotated_cines
     from ..training.propagation_evaluation import evaluate_propagation, read_pairs
 
+    if options.patients is not None and options.patients < 1:
+        raise InputError(f"--patients must be 1 or more, not {options.patients}")
     scheme = scheme_named(options.scheme) if options.scheme else None
     if has_annotated_cines(options.dataset):
+        if options.split is not None:
+            raise InputError(f"{options.dataset} is a folder of annotated cines and has no splits: leave out --split")
         pairs = read_annotated_cines(options.dataset, scheme)
     else:
         pairs = read_pairs(options.dataset, options.split, scheme)

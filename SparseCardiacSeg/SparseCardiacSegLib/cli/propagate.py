@@ -49,9 +49,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read, carry and write."""
+    from contextlib import nullcontext
     from dataclasses import replace
 
     from ..anatomy import scheme_named
+    from ..files import write_atomically
     from ..io import file_stem, read_segmentation, read_stack, write_segmentation
     from ..propagation.carry import PropagationSettings, propagate
     from ..training.synthetic import write_synthetic_dataset
@@ -74,17 +76,22 @@ def run(options: argparse.Namespace) -> None:
     for frame, file in files.items():
         read = read_segmentation(file, scheme)
         labels[frame] = replace(read, labels=replace(read.labels, through_plane=cine.through_plane))
-    with progress_bar("propagate") as progress:
-        result = propagate(cine, labels, settings, progress)
-    for warning in result.warnings:
+    # Around the work, so that a folder that cannot be made is told before it, and so that a data set that cannot be
+    # written leaves no --out either.
+    with write_atomically(options.out) if options.out is not None else nullcontext() as temporary:
+        with progress_bar("propagate") as progress:
+            result = propagate(cine, labels, settings, progress)
+        if temporary is not None:
+            write_segmentation(result.segmentation, temporary)
+        folder = None
+        if options.as_dataset is not None:
+            name = options.name or file_stem(options.cine)
+            folder = write_synthetic_dataset(cine, result, options.as_dataset, name, settings, options.every)
+    for warning in dict.fromkeys([*cine.meta.get("warnings", ()), *result.warnings]):
         warn(warning)
-    if options.out is not None:
-        write_segmentation(result.segmentation, options.out)
-        say(str(options.out))
-    if options.as_dataset is not None:
-        name = options.name or file_stem(options.cine)
-        folder = write_synthetic_dataset(cine, result, options.as_dataset, name, settings, options.every)
-        say(str(folder))
+    for path in (options.out, folder):
+        if path is not None:
+            say(str(path))
 
 
 def label_files(given: list[str]) -> dict[int, Path]:

@@ -96,9 +96,10 @@ class Film:
 def film_of_beat(cine: Stack, segmentation: Segmentation | None, options: VideoOptions) -> Film:
     """All slices of a cine side by side, or one of them, over the heart beat."""
     heart = None if segmentation is None else _anywhere(segmentation)
-    base_first = options.base_first
+    base_first, certain = options.base_first, True
     if base_first is None and heart is not None and cine.n_slices > 1:
-        base_first = base_to_apex(heart).base_first
+        order = base_to_apex(heart)
+        base_first, certain = order.base_first, order.certain
     tiles = make_tiles(cine.frame(0), (heart,), base_first=base_first)
     if options.slice is not None:
         tiles = replace(tiles, slices=(options.slice,))
@@ -121,7 +122,8 @@ def film_of_beat(cine: Stack, segmentation: Segmentation | None, options: VideoO
     across = "time from the first frame (ms)" if known else "frame"
     shown = len(tiles.slices)
     note = _count(shown, cine.n_slices)
-    note += ", base to apex" if base_first is not None and shown > 1 else ""
+    if base_first is not None and shown > 1:
+        note += ", base to apex" if certain else ", base to apex uncertain"
     if segmentation is not None and len(labelled) < cine.n_frames:
         note += f", {len(labelled)} of {cine.n_frames} frames labelled"
     return Film(

@@ -76,6 +76,9 @@ def pair_warnings(ed: Segmentation | None, es: Segmentation | None) -> list[str]
     warnings = []
     if not ed.labels.same_grid(es.labels):
         warnings.append("ED and ES lie on different grids: stroke volume and EF mix two geometries")
+    elif ed.labels.array.any() and all(np.array_equal(ed.mask(one), es.mask(one)) for one in SHORT_AXIS):
+        # No two frames are drawn alike in every voxel; a stroke volume of 0 would look like a measurement.
+        warnings.append("ED and ES have the same labels in every voxel (one frame given twice?): SV and EF say nothing")
     lengths = [_slices(part, Structure.LV).size * part.labels.slices_first_spacing[0] for part in (ed, es)]
     if min(lengths) > 0 and abs(lengths[0] - lengths[1]) > LENGTH_CHANGE_MM:
         warnings.append(

@@ -22,6 +22,10 @@ OUTLIER_DEG = 30.0
 """A slice whose insertion lies farther from that of the whole stack takes its neighbours': near the apex and at the
 outflow tract the right ventricle touches the left only in part."""
 
+FARTHEST_MM = 100.0
+"""From the cavity's centre to an insertion set by hand; even a very large left ventricle ends at half of that. A point
+of another coordinate system or another patient would turn the segments at random."""
+
 CLEAR_LEAD = 0.25
 """How much higher, in radii of the ring, one insertion must lie than the other to be called anterior by that."""
 
@@ -201,5 +205,10 @@ def _given_angles(
         offset = plane.from_ras(ras, index) - centres[index]
         if np.hypot(*offset) < 1.0:
             raise InputError(f"the insertion point of slice {index} lies in the middle of the cavity")
+        if np.hypot(*offset) > FARTHEST_MM:
+            raise InputError(
+                f"the insertion point lies {np.hypot(*offset):.0f} mm from the cavity of slice {index}, where no heart "
+                "wall is: give it in RAS mm"
+            )
         angles[index] = float(np.rad2deg(np.arctan2(offset[1], offset[0])))
     return angles

@@ -84,6 +84,7 @@ class EditHistory:
         editor_node: Any = None,
     ) -> WriteResult:
         """Write masks into the frame shown, as one action (see `SegmentGate.write`)."""
+        self._keep_changes()
         before = self.state_of()
         result = self._gate.write(masks, slices, mode, editor_node)
         if result.saved:
@@ -109,6 +110,15 @@ class EditHistory:
         after_frame()
         return writer.results
 
+    def _keep_changes(self) -> None:
+        """Have the browser keep what is written into the frame shown, in a sequence that the user made, too.
+
+        Slicer's default throws edits away when another frame is shown.
+        """
+        sequence = self.browser.GetSequenceNode(self.node) if self.browser is not None else None
+        if sequence is not None and not self.browser.GetSaveChanges(sequence):
+            self.browser.SetSaveChanges(sequence, True)
+
     @contextmanager
     def opened(self, frame: int, editor_node: Any = None) -> Iterator[tuple[Any, SegmentGate]]:
         """A frame's segmentation node and the gate to it, for the length of a `with` block.
@@ -131,6 +141,7 @@ class EditHistory:
             return
         shown = self.frame
         self.show(frame)
+        self._keep_changes()
         try:
             yield self.node, self._gate
         finally:
@@ -204,6 +215,8 @@ class EditHistory:
 
     def _unchanged(self, expected: Mapping[int, FrameState]) -> bool:
         """Whether the frame shown is as expected; the others are looked at when their turn comes."""
+        if self.browser is not None and self.browser.GetSequenceNode(self.node) is None:
+            return False  # nothing is left to take an action back in
         return self.frame not in expected or fingerprint(self.node) == expected[self.frame].fingerprint
 
     def _restore(
@@ -213,6 +226,8 @@ class EditHistory:
         if self.browser is None:
             move_gate()
             return
+        if self.browser.GetSequenceNode(self.node) is None:
+            return  # the segmentation, its frames or the browser were removed
         shown = self.frame
         for frame, expected in now.items():
             node = self._kept(self.node, frame)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..stack import ijk_to_ras, ras_to_ijk
 from .own_nodes import find_own, own_node
+from .placing import placing_kept
 from .prompt_geometry import between
 from .segmentations import place_beside
 
@@ -49,7 +50,8 @@ def show_insertion(volume: Any, found: Sequence[float]) -> Any:
     """
     node = find_own(CLASS, ROLE, volume)
     if node is None:
-        node = own_node(CLASS, ROLE, "RV insertion", volume)
+        with placing_kept():
+            node = own_node(CLASS, ROLE, "RV insertion", volume)
         node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
         node.CreateDefaultDisplayNodes()
         _describe(node.GetDisplayNode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .host import application_logic
@@ -27,6 +29,21 @@ def start_placing(node: Any, persistent: bool) -> None:
         interaction.SwitchToPersistentPlaceMode()
     else:
         interaction.SwitchToSinglePlaceMode()
+
+
+@contextmanager
+def placing_kept() -> Iterator[None]:
+    """For adding a Markups node: Slicer lets the clicks go to each that is added, here they go where they went."""
+    selection = application_logic().GetSelectionNode()
+    before = None
+    if selection is not None:
+        before = selection.GetActivePlaceNodeClassName(), selection.GetActivePlaceNodeID()
+    try:
+        yield
+    finally:
+        if before is not None and before[1] != selection.GetActivePlaceNodeID():
+            selection.SetReferenceActivePlaceNodeClassName(before[0])
+            selection.SetActivePlaceNodeID(before[1])
 
 
 def stop_placing() -> None:

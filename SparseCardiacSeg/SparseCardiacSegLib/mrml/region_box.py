@@ -11,6 +11,7 @@ from ..automatic.roi import VoxelBox, box_around
 from ..errors import InputError
 from ..stack import Stack, ijk_to_ras
 from .own_nodes import own_node
+from .placing import placing_kept
 from .prompt_geometry import between, slice_axes
 from .segmentations import place_beside
 from .volumes import array_from_matrix, ijk_to_ras_of, matrix_from_array, through_plane_of
@@ -26,7 +27,8 @@ TURNED = 0.9998
 
 def box_for(volume: Any) -> Any:
     """The box of a volume; a new one lies in its middle, along its axes."""
-    node = own_node(CLASS, ROLE, f"{volume.GetName()} box", volume)
+    with placing_kept():
+        node = own_node(CLASS, ROLE, f"{volume.GetName()} box", volume)
     if max(node.GetSize()) <= 0:
         node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
         node.CreateDefaultDisplayNodes()

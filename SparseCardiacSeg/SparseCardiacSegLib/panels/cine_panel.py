@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from slicer.i18n import tr as _
 
 from ..errors import InputError
@@ -204,12 +206,14 @@ class CinePanel(Panel):
             text + " " + _("These frames were drawn or corrected and stay as they are: {frames}.").format(frames=names)
         )
 
-    def _amount(self) -> float:
-        """Millions of voxels of the cine."""
-        return self.session.nFrames * self.session.volume.GetImageData().GetNumberOfPoints() / 1e6
+    @staticmethod
+    def _amount(volume: Any, browser: Any) -> float:
+        """Millions of voxels of a cine."""
+        return browser.GetNumberOfItems() * volume.GetImageData().GetNumberOfPoints() / 1e6
 
     def _estimate(self) -> str:
-        seconds = known_seconds(f"{RATE_GROUP}/{self.engine()}", self._amount())
+        amount = self._amount(self.session.volume, self.session.browser)
+        seconds = known_seconds(f"{RATE_GROUP}/{self.engine()}", amount)
         if seconds is None:
             return ""
         return _("About {time}, as last time on this computer.").format(time=duration(seconds))
@@ -223,7 +227,9 @@ class CinePanel(Panel):
             return
         if self.parameters is None:
             return
-        remember_rate(f"{RATE_GROUP}/{run.task.engine}", state.found.seconds, self._amount())
+        # Of the run's own nodes: the user may have chosen others meanwhile.
+        amount = self._amount(run.task.volume, run.task.browser)
+        remember_rate(f"{RATE_GROUP}/{run.task.engine}", state.found.seconds, amount)
         self.say(self._summary(run.task, state.found))
         self.session.changed.emit("segments")
         self.session.changed.emit("frames")

@@ -124,13 +124,15 @@ class CineRun:
         self._job: WorkerJob | None = None
         self._writer: FrameWriter | None = None
         self._edited: list[int] = []
+        self._cancelled = False
         self._state = CineState(message=_("Reading the frames"))
         self._steps = self._run()
 
     def nodesAreThere(self) -> bool:
-        """Whether everything that the run needs is still in the scene."""
+        """Whether everything that the run needs is still in the scene, the sequences of both nodes too."""
         task = self.task
-        return all(node.GetScene() is not None for node in (task.node, task.volume, task.browser))
+        there = all(node.GetScene() is not None for node in (task.node, task.volume, task.browser))
+        return there and all(task.browser.GetSequenceNode(node) is not None for node in (task.node, task.volume))
 
     def poll(self) -> CineState:
         """Go on a little: read a frame, look at the worker, or write a frame."""
@@ -143,6 +145,7 @@ class CineRun:
 
     def cancel(self) -> None:
         """Stop, and take back what was written; keep polling until the state is finished."""
+        self._cancelled = True
         if self._writer is not None:
             self._writer.cancel()
         elif self._job is not None:
@@ -161,8 +164,10 @@ class CineRun:
         while not (job := self._job.poll()).finished:
             share = 1 - _READING_SHARE - _WRITING_SHARE
             yield CineState(_READING_SHARE + share * job.fraction, job.message or _("Finding the motion"))
-        if job.error or job.cancelled:
-            yield CineState(job.fraction, "", job.error, job.details, job.cancelled, finished=True)
+        # The worker may have been done just before the cancellation reached it.
+        cancelled = job.cancelled or self._cancelled
+        if job.error or cancelled:
+            yield CineState(job.fraction, "", job.error, job.details, cancelled, finished=True)
             return
         labels = cine.from_slices_first(job.arrays["labels"])
         if labels.shape != cine.array.shape:

@@ -150,8 +150,8 @@ class WallSection:
         self._job = None
         if key != self._key:
             return  # of a study that is no longer this one
-        if state.error:
-            raise InputError(state.error)
+        if state.error or state.cancelled:
+            raise InputError(state.error or _("The worker was stopped; close and open this to measure the wall."))
         if view:
             self._pictures[view] = _pixmap(state.arrays["png"])
             self._show()

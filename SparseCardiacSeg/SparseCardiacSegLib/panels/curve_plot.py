@@ -31,7 +31,7 @@ def showVolumeCurve(session: StudySession, contents: Sequence[FrameContent]) -> 
     from ..mrml.own_nodes import find_own, mark_own
     from ..mrml.plots import volume_curve_chart
     from ..mrml.segmentations import place_beside
-    from ..mrml.volumes import frame_times
+    from ..mrml.volumes import beat_rate, frame_times
 
     volume, browser, node = session.volume, session.browser, session.segmentation
     curves = volume_curves(contents)
@@ -39,7 +39,10 @@ def showVolumeCurve(session: StudySession, contents: Sequence[FrameContent]) -> 
         return None
     chart = find_own("vtkMRMLPlotChartNode", CURVE_ROLE, node)
     name = _("{volume} volume curve").format(volume=volume.GetName())
-    filled = volume_curve_chart(curves, frame_times(browser.GetSequenceNode(volume)), name, chart=chart)
+    times = frame_times(browser.GetSequenceNode(volume))
+    if times is not None and beat_rate(times) is None:
+        times = None  # Slicer's sequences are in seconds by default, and frames without times then a second apart
+    filled = volume_curve_chart(curves, times, name, chart=chart)
     if chart is None:
         mark_own(filled, CURVE_ROLE, node)
         place_beside(filled, node)

@@ -171,7 +171,16 @@ class ExportPanel(Panel):
             if not self._ending:
                 self.timer.stop()
             return
-        state = self.run.poll()
+        try:
+            state = self.run.poll()
+        except Exception:
+            # Else it would fail again at every look, and the button would say Cancel for ever.
+            run, self.run = self.run, None
+            run.abandon()
+            self.ui.progressBar.visible = False
+            self.fail(_("Stopped by a fault in the program, nothing was written; the Python console tells more."))
+            self.updateButtons()
+            raise
         self.ui.progressBar.value = round(100 * state.fraction)
         if state.finished:
             self._finish(state)

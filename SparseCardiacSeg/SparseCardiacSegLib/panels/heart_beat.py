@@ -28,6 +28,7 @@ class HeartBeat:
         self.session = session
         self._prepare = prepare
         self._waiting = False
+        self._played: Any = None
         self._updating = False
         ui.playButton.connect("toggled(bool)", self.onPlay)
         ui.frameRateSlider.connect("valueChanged(double)", self.onFrameRate)
@@ -75,6 +76,7 @@ class HeartBeat:
         browser = self.session.browser
         if self._updating or browser is None:
             return
+        self._played = browser
         self._waiting = bool(wanted) and self._prepare()
         play(browser, bool(wanted) and not self._waiting)
         self.ui.playButton.text = _("Pause") if wanted else _("Play")
@@ -101,9 +103,10 @@ class HeartBeat:
 
         if self._waiting:
             self._waiting = False
-            if self.session.browser is not None:
-                play(self.session.browser)
+            if self._played is not None and self.session.browser is self._played:  # not a cine chosen meanwhile
+                play(self._played)
 
     def forget(self) -> None:
         """The scene is about to close, or making surfaces failed: nothing is waited for."""
         self._waiting = False
+        self._played = None

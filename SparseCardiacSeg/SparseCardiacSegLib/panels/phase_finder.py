@@ -114,6 +114,7 @@ class PhaseFinder:
 
     def _reasonToStop(self, run: PhaseRun) -> str:
         there = all(node.GetScene() is not None for node in (run.volume, run.browser))
+        there = there and run.browser.GetSequenceNode(run.volume) is not None
         return "" if there else _("Stopped, because the volume was removed.")
 
     def _finish(self, run: PhaseRun, state: PhaseState) -> None:
@@ -122,6 +123,7 @@ class PhaseFinder:
             self._panel.fail(state.error or _("Cancelled; nothing was changed."), state.details)
             return
         if session.parameters is None or session.volume is not run.volume:
+            self._panel.say("")
             return
         ed, es = int(state.values["ed"]), int(state.values["es"])
         session.parameters.edFrame, session.parameters.esFrame = ed, es

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import qt
+from slicer.i18n import tr as _
 
 if TYPE_CHECKING:
     from .panel import Panel
@@ -84,7 +85,10 @@ class RunDriver:
 
     def onTimer(self) -> None:
         """Look at the run, and at cancelled ones that have not ended yet; never waits for them."""
-        self._ending = [run for run in self._ending if not run.poll().finished]
+        for run in list(self._ending):
+            self._ending.remove(run)  # first: one that fails must not be looked at again
+            if not run.poll().finished:
+                self._ending.append(run)
         if self.run is None:
             if not self._ending:
                 self.timer.stop()
@@ -93,7 +97,15 @@ class RunDriver:
         if reason:
             self.cancel(reason)
             return
-        state = self.run.poll()
+        try:
+            state = self.run.poll()
+        except Exception:
+            # Else it would fail again at every look, and the button would say Cancel for ever.
+            self.run = None
+            self._panel.ui.progressBar.visible = False
+            self._panel.fail(_("Stopped by a fault in the program; the Python console tells more."))
+            self._onChange()
+            raise
         self._panel.ui.progressBar.value = round(100 * state.fraction)
         if state.finished:
             # First: whatever happens below, the timer must not come here again.

@@ -50,7 +50,7 @@ def fillTable(table: Any, rows: Sequence[Sequence[Cell]]) -> None:
 def _item(cell: Cell) -> Any:
     item = qt.QTableWidgetItem(cell.text)
     item.setToolTip(cell.toolTip or cell.text)
-    item.setTextAlignment(int(qt.Qt.AlignVCenter) | int(qt.Qt.AlignRight if cell.number else qt.Qt.AlignLeft))
+    item.setTextAlignment(qt.Qt.AlignVCenter | (qt.Qt.AlignRight if cell.number else qt.Qt.AlignLeft))
     if cell.colour is not None:
         item.setBackground(qt.QBrush(qt.QColor(*cell.colour)))
         item.setForeground(qt.QBrush(qt.QColor(0, 0, 0)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -137,7 +137,7 @@ def propagate(
         used.append(tuple(weights))
         folding.append(max(folds))
     progress(1.0, "labels carried")
-    stack = replace(cine.with_array(cine.from_slices_first(result)), meta={})
+    stack = cine.with_array(cine.from_slices_first(result))
     return PropagationResult(
         Segmentation(stack, scheme, tuple(dict.fromkeys(warnings))),
         tuple(used),

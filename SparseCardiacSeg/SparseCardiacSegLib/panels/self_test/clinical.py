@@ -80,7 +80,7 @@ def wall_thickness_of_the_sample_is_shown_by_segment(bench: Bench) -> None:
         bench.test.assertTrue(4 < found["global_mean_mm"] < 16, f"{found['global_mean_mm']:.1f} mm is no wall")
         drawable = all(package.is_usable() for package in FIGURES_PACKAGES)
         shown = ui.wallPictureLabel if drawable else ui.wallTable
-        bench.waitUntil(lambda: shown.visible, "the bullseye" if drawable else "the table of segments", 60.0)
+        bench.waitUntil(lambda: not shown.isHidden(), "the bullseye" if drawable else "the table of segments", 60.0)
         ui.insertionButton.click()
         node = insertion_node(bench.session.volume)
         bench.test.assertIsNotNone(node, "the insertion is not shown")
