@@ -165,7 +165,7 @@ def choose_patients(
             raise InputError(f"{number} {what} asked for, but there are {total} to choose from")
     chosen: set[str] = set()
     count = 0
-    for name in _drawn_order(cases, seed):
+    for name in drawn_patients({case.patient: case.group for case in cases}, seed):
         if n_patients is not None and len(chosen) == n_patients:
             break
         if n_volumes is None or count + volumes[name] <= n_volumes:
@@ -179,15 +179,14 @@ def choose_patients(
     return [case for case in cases if case.patient in chosen]
 
 
-def _drawn_order(cases: Sequence[LabelledCase], seed: int) -> list[str]:
-    """Every patient once, shuffled; groups take turns."""
-    groups: dict[str, set[str]] = defaultdict(set)
-    for case in cases:
-        groups[case.group].add(case.patient)
+def drawn_patients(groups: Mapping[str, str], seed: int) -> list[str]:
+    """Every patient once, shuffled; groups (of each patient, "" where unknown) take turns."""
+    members_of: dict[str, list[str]] = defaultdict(list)
+    for patient in sorted(groups):
+        members_of[groups[patient]].append(patient)
     rng = random.Random(seed)
     shuffled = []
-    for name in sorted(groups):
-        members = sorted(groups[name])
+    for _, members in sorted(members_of.items()):
         rng.shuffle(members)
         shuffled.append(members)
     rng.shuffle(shuffled)

@@ -10,6 +10,7 @@ import shutil
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..anatomy import ACDC, LabelScheme
 
@@ -115,15 +116,35 @@ def write_raw_dataset(
     for volume in volumes:
         shutil.copyfile(volume.image, folder / "imagesTr" / f"{volume.case}_0000.nii.gz")
         shutil.copyfile(volume.labels, folder / "labelsTr" / f"{volume.case}.nii.gz")
-    dataset = {
-        # nnU-Net normalises by the channel's name; any but "CT" and a few more means z-scores.
-        "channel_names": {"0": "MR" if scheme != ACDC else "cine MR"},
-        "labels": {"background": 0, **{str(structure): number for structure, number in scheme.numbers.items()}},
-        "numTraining": len(volumes),
-        "file_ending": ".nii.gz",
-        "overwrite_image_reader_writer": "SimpleITKIO",
-    }
+    dataset = dataset_content(scheme, len(volumes))
     (folder / "dataset.json").write_text(json.dumps(dataset, indent=2), encoding="utf-8")
     record = {**provenance, "cases": [volume.case for volume in volumes]}
     (folder / "sparsity.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
     return folder
+
+
+def dataset_content(scheme: LabelScheme, number: int, ignoring: bool = False) -> dict[str, Any]:
+    """The content of nnU-Net v2's `dataset.json`.
+
+    Args:
+        scheme: numbers of the labels, which are recorded by name.
+        number: of training cases.
+        ignoring: whether voxels with the number after the highest are those that nobody annotated; nnU-Net leaves them
+            out of the loss, and demands this very number.
+    """
+    labels = {"background": 0, **{str(structure): number for structure, number in scheme.numbers.items()}}
+    if ignoring:
+        labels["ignore"] = ignore_number(scheme)
+    return {
+        # nnU-Net normalises by the channel's name; any but "CT" and a few more means z-scores.
+        "channel_names": {"0": "MR" if scheme.numbers != ACDC.numbers else "cine MR"},
+        "labels": labels,
+        "numTraining": number,
+        "file_ending": ".nii.gz",
+        "overwrite_image_reader_writer": "SimpleITKIO",
+    }
+
+
+def ignore_number(scheme: LabelScheme) -> int:
+    """The label number of voxels that nobody annotated."""
+    return max(scheme.numbers.values()) + 1
