@@ -58,12 +58,19 @@ def trained(tmp_path_factory):
 def test_the_finished_model_segments_on_both_backends_alike(trained):
     model = find_model(trained / "model")
     image, _labels = phantom.heart(0.0)
-    labels = [
-        open_predictor(model, PredictionSettings(device="cpu", backend=backend)).predict(image.array, image.spacing)
+    onnx, torch = (
+        open_predictor(model, PredictionSettings(device="cpu", backend=backend)).predict_probabilities(
+            image.array, image.spacing
+        )
         for backend in ("onnx", "torch")
-    ]
-    assert labels[0].shape == image.array.shape
-    assert np.array_equal(*labels)
+    )
+    assert onnx.labels.shape == image.array.shape
+    difference = np.abs(onnx.probabilities.astype(np.float32) - torch.probabilities.astype(np.float32))
+    assert difference.max() < 0.01
+    # After two iterations the network hardly prefers a class, so the last bit of a sum decides some voxels.
+    second, first = np.sort(torch.probabilities.astype(np.float32), axis=0)[-2:]
+    assert np.array_equal(onnx.labels[first - second > 0.02], torch.labels[first - second > 0.02])
+    assert np.mean(onnx.labels == torch.labels) > 0.99
 
 
 def test_the_card_says_what_was_trained_on(trained):
