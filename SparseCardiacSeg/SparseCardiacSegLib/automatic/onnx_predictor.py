@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..progress import Progress, no_progress, part_of
 from .model_folder import ModelFolder
 from .nnunet_numpy import prepare, restore, sliding_window
-from .packages import processor_threads
+from .onnx_session import open_session
 from .plans import Configuration
 from .predictor import Prediction, PredictionSettings, check_input
 
@@ -36,7 +36,9 @@ class OnnxPredictor:
         self.model = model
         self.warnings = model.warnings
         self._settings = settings
-        self._session = _open_session(model)
+        if model.onnx is None:
+            raise InputError(f"model '{model.name}' has no network.onnx; use the torch backend")
+        self._session = open_session(model.onnx, MAX_BYTES)
         self._input = self._session.get_inputs()[0].name
         self._plan, self._mirroring_axes = _read_metadata(self._session, model)
 
@@ -72,28 +74,6 @@ class OnnxPredictor:
     def _run(self, tiles: np.ndarray) -> np.ndarray:
         """Logits [n, class, (slice,) row, col] of tiles [n, 1, (slice,) row, col]."""
         return self._session.run(None, {self._input: tiles})[0]
-
-
-def _open_session(model: ModelFolder) -> onnxruntime.InferenceSession:
-    """Load network.onnx from memory, where ONNX Runtime cannot follow references to other files."""
-    path = model.onnx
-    if path is None:
-        raise InputError(f"model '{model.name}' has no network.onnx; use the torch backend")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = processor_threads()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path} is larger than {MAX_BYTES // 1024**2} MB; it was refused")
-        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except InputError:
-        raise
-    except Exception as error:  # ONNX Runtime has a dozen exception types without a common base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise InputError(f"{path} is damaged or no usable network ({reason})") from error
 
 
 def _read_metadata(

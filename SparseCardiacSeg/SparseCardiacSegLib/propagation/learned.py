@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from ..automatic.packages import processor_threads
+from ..automatic.onnx_session import open_session
 from ..errors import InputError
 from .learned_window import PIXEL_MM, WINDOW, HeartWindow, centre_of_mask, centre_of_motion, scaled
 
@@ -43,7 +43,11 @@ class LearnedEngine:
 
     def __init__(self, model: Path | str = EMBEDDED_MODEL) -> None:
         """Open the network of a model folder, by default the embedded one."""
-        self._session = _open_session(Path(model) / NETWORK_NAME)
+        path = Path(model) / NETWORK_NAME
+        if not path.exists():
+            raise InputError(f"{path} does not exist, so there is no learned registration; choose another engine")
+        self._session = open_session(path, MAX_BYTES)
+        _check_interface(self._session, path)
 
     def displacement(
         self,
@@ -98,29 +102,6 @@ def _checked(fixed: np.ndarray, moving: np.ndarray, spacing: tuple[float, float]
     if not (np.isfinite(fixed).all() and np.isfinite(moving).all()):
         raise InputError("a frame holds values that are not finite, so it cannot be registered")
     return fixed, moving
-
-
-def _open_session(path: Path) -> onnxruntime.InferenceSession:
-    """Load the network from memory, where ONNX Runtime cannot follow references to other files."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = processor_threads()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path} is larger than {MAX_BYTES // 1024**2} MB; it was refused")
-        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist, so there is no learned registration; choose another engine") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except InputError:
-        raise
-    except Exception as error:  # ONNX Runtime has a dozen exception types without a common base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise InputError(f"{path} is damaged or no usable network ({reason})") from error
-    _check_interface(session, path)
-    return session
 
 
 def _check_interface(session: onnxruntime.InferenceSession, path: Path) -> None:
