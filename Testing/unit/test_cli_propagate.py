@@ -16,6 +16,7 @@ from SparseCardiacSegLib.errors import InputError
 from SparseCardiacSegLib.io import read_segmentation, read_stack, write_segmentation, write_stack
 from SparseCardiacSegLib.segmentation import Segmentation
 from SparseCardiacSegLib.training.labelled_cases import read_cases
+from SparseCardiacSegLib.training.propagation_evaluation import largest_jump
 from SparseCardiacSegLib.training.synthetic import synthetic_cases
 
 OBLIQUE = phantom.grid((5, 72, 96), (14.0, 1.7, 1.7), oblique=True)
@@ -168,6 +169,17 @@ def test_a_refusal_to_write_is_the_only_line_although_the_scheme_was_guessed(fil
     assert capsys.readouterr().err == ""
 
 
+def test_a_volume_that_leaps_is_told_from_one_that_runs_evenly():
+    even = np.zeros((8, 1, 20, 20), bool)
+    for frame, rows in enumerate((16, 15, 14, 13, 12, 13, 14, 15)):
+        even[frame, 0, :rows] = True
+    leaping = even.copy()
+    leaping[2, 0, :6] = False
+    assert largest_jump(even) == pytest.approx(2 / 16)
+    assert largest_jump(leaping) == pytest.approx(12 / 16)
+    assert np.isnan(largest_jump(even[:4]))
+
+
 def test_engines_are_measured_on_pairs_and_on_cines(files, heart):
     cine, labels = heart
     pairs = files / "pairs"
@@ -188,6 +200,7 @@ def test_engines_are_measured_on_pairs_and_on_cines(files, heart):
         with (out / "propagation.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == 3 * 2 * len(strategies)
+        assert {row["jump"] == "nan" for row in rows} == {folder == pairs or cine.n_frames < 5}
         assert {row["structure"] for row in rows} == {"RV", "MYO", "LV"}
     alone = files / "alone"
     write_stack(read_stack(pairs / "p1_frame01.nii.gz"), alone / "p1_frame01.nii.gz")

@@ -61,6 +61,12 @@ def run(options: argparse.Namespace) -> None:
         )
     for name, found in summary["engines"].items():
         structures = " ".join(f"{key} {one['dice']:.3f}" for key, one in found["structures"].items())
-        say(f"{name}: Dice {found['dice']:.3f} ({structures}), folding {100 * found['folding']:.2f} %")
+        jumps = [
+            f"{key} {one['median_jump']:.3f} to {one['largest_jump']:.3f}"
+            for key, one in found["structures"].items()
+            if one["largest_jump"] is not None
+        ]
+        smooth = f", volume jumps, median to largest: {', '.join(jumps)}" if jumps else ""
+        say(f"{name}: Dice {found['dice']:.3f} ({structures}), folding {100 * found['folding']:.2f} %{smooth}")
     say(str(options.out / "propagation.csv"))
     say(str(options.out / "summary.json"))

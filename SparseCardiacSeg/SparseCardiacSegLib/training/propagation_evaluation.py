@@ -26,6 +26,9 @@ from ..segmentation import Segmentation
 from ..stack import Stack
 from .labelled_cases import LabelledCase, read_cases
 
+_FEWEST_FRAMES = 5
+"""A second difference over fewer frames says nothing of a heart beat."""
+
 
 @dataclass(frozen=True)
 class PropagationRow:
@@ -42,6 +45,7 @@ class PropagationRow:
         dice: 0 to 1.
         hd95_mm: NaN where exactly one of the two is empty.
         folding: share of folded pixels around the heart.
+        jump: how smooth the volume runs over the cycle (`largest_jump`); NaN for a pair of frames.
         seconds: for the whole cine, or for the one frame of a pair.
     """
 
@@ -55,6 +59,7 @@ class PropagationRow:
     dice: float
     hd95_mm: float
     folding: float
+    jump: float
     seconds: float
 
 
@@ -129,10 +134,27 @@ def evaluate_pair(
                 dice=overlap(*masks).dice,
                 hd95_mm=surface_distances(*masks, spacing).hd95,
                 folding=result.folding[target],
+                jump=largest_jump(result.segmentation.mask(structure)),
                 seconds=seconds,
             )
         )
     return rows
+
+
+def largest_jump(masks: np.ndarray) -> float:
+    """The largest second difference of a structure's volume over the (cyclic) frames, as a share of its largest volume.
+
+    Args:
+        masks: bool, frames first.
+
+    Returns:
+        0 for a volume that changes evenly; NaN with fewer than five frames, or where the structure is nowhere.
+    """
+    volumes = np.count_nonzero(masks.reshape(len(masks), -1), axis=1).astype(float)
+    if len(volumes) < _FEWEST_FRAMES or not volumes.any():
+        return float("nan")
+    second = np.roll(volumes, 1) + np.roll(volumes, -1) - 2 * volumes
+    return float(np.abs(second).max() / volumes.max())
 
 
 def evaluate_propagation(
@@ -175,7 +197,10 @@ def evaluate_propagation(
 
 
 def summarise(rows: Sequence[PropagationRow]) -> dict[str, Any]:
-    """Means over patients, by engine and strategy; an HD95 that is not defined is left out and counted."""
+    """Means over patients, by engine and strategy; an HD95 that is not defined is left out and counted.
+
+    Jumps (`largest_jump`) are the median and the largest over patients, None where all are pairs of frames.
+    """
     found: dict[str, Any] = {}
     for key in dict.fromkeys((row.engine, row.strategy) for row in rows):
         own = [row for row in rows if (row.engine, row.strategy) == key]
@@ -183,10 +208,13 @@ def summarise(rows: Sequence[PropagationRow]) -> dict[str, Any]:
         for structure in dict.fromkeys(row.structure for row in own):
             mine = [row for row in own if row.structure == structure]
             distances = [row.hd95_mm for row in mine if np.isfinite(row.hd95_mm)]
+            jumps = [row.jump for row in mine if np.isfinite(row.jump)]
             by_structure[structure] = {
                 "dice": float(np.mean([row.dice for row in mine])),
                 "hd95_mm": float(np.mean(distances)) if distances else None,
                 "without_hd95": len(mine) - len(distances),
+                "median_jump": float(np.median(jumps)) if jumps else None,
+                "largest_jump": max(jumps) if jumps else None,
             }
         found["/".join(key)] = {
             "dice": float(np.mean([one["dice"] for one in by_structure.values()])),
