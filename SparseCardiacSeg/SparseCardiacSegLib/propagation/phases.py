@@ -2,8 +2,8 @@
 
 Two signals, each of which fails sometimes, are put together: how different a frame looks from end diastole where the
 heart beats, and how far the bright blood pools of end diastole have shrunk when carried to the frame by optical flow.
-On ten ACDC cines (17 to 35 frames) the end-systolic frame so found lies within two frames of the readers' wherever it is
-called certain (a test); the constants were chosen on the same ten.
+On ten ACDC cines (17 to 35 frames) the end-systolic frame so found lies within two frames of the readers' wherever it
+is called certain (a test); the constants were chosen on the same ten.
 """
 
 from __future__ import annotations
