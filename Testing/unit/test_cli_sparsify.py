@@ -42,7 +42,7 @@ def test_every_option_reaches_the_settings(folder, tmp_path):
     record = json.loads((tmp_path / "out" / "sparsity.json").read_text())
     assert record["settings"] == {
         "volumes": ["patient000", "patient001"], "slices": None, "regions": "AMB", "spread": "even", "total": 7,
-        "mode": "zero", "seed": 0, "base": "last",
+        "mode": "zero", "seed": 0, "unlabelled": False, "base": "last",
     }  # fmt: skip
     assert record["source"]["split"] == "all"
     assert record["totals"]["slices_kept"] == 7

@@ -40,6 +40,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         choices=("ignore", "zero"),
         help="other slices get nnU-Net's ignore label, or image and label become 0 (default: ignore)",
     )
+    parser.add_argument(
+        "--unlabelled", action="store_true", help="also write the images of all other volumes, without annotation"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
     parser.add_argument("--split", help="of the data set, or 'all' (default: train where it has splits)")
     parser.add_argument("--view", default="sa", choices=("sa", "la", "both"), help="of M&Ms-2 (default: sa)")
@@ -73,6 +76,7 @@ def run(options: argparse.Namespace) -> None:
         total=options.total,
         mode=options.mode,
         seed=options.seed,
+        unlabelled=options.unlabelled,
         base=options.base,
     )
     if options.picture is not None and options.picture.suffix.lower() != ".png":

@@ -52,6 +52,7 @@ class SparsePlan:
         carried: synthetic volumes whose annotated frames are all among `volumes`.
         unused: volumes of drawn patients that were not drawn; nobody may validate on them.
         warnings: sentences the user should see.
+        unlabelled: other volumes, of which only the images are written.
     """
 
     settings: SparsitySettings
@@ -61,6 +62,7 @@ class SparsePlan:
     carried: tuple[PlannedVolume, ...]
     unused: tuple[SourceVolume, ...]
     warnings: tuple[str, ...]
+    unlabelled: tuple[PlannedVolume, ...] = ()
 
     @property
     def patients(self) -> list[str]:
@@ -80,7 +82,8 @@ class SparsePlan:
     @property
     def ignoring(self) -> bool:
         """Whether the data set needs the ignore label: only where some slice is not annotated."""
-        return self.settings.mode == "ignore" and any(planned.dropped for planned in (*self.volumes, *self.carried))
+        everything = (*self.volumes, *self.carried, *self.unlabelled)
+        return self.settings.mode == "ignore" and any(planned.dropped for planned in everything)
 
 
 def make_plan(source: Source, settings: SparsitySettings, progress: Progress = no_progress) -> SparsePlan:
@@ -123,6 +126,11 @@ def make_plan(source: Source, settings: SparsitySettings, progress: Progress = n
         PlannedVolume(look_at(volume, source.scheme, settings), kept)
         for volume, kept in follow_sources(source.volumes, annotated, {one.name: one.seen.n_slices for one in planned})
     ]
+    unlabelled = [
+        PlannedVolume(look_at(volume, source.scheme, settings), ())
+        for volume in drawn
+        if settings.unlabelled and volume.name not in taken
+    ]
     return SparsePlan(
         settings,
         source,
@@ -131,6 +139,7 @@ def make_plan(source: Source, settings: SparsitySettings, progress: Progress = n
         tuple(carried),
         tuple(volume for volume in drawn if volume.patient in patients and volume.name not in taken),
         tuple(dict.fromkeys([*warnings, *_base_warnings(seen, settings)])),
+        tuple(unlabelled),
     )
 
 

@@ -17,9 +17,10 @@ _PLAIN_LIST = re.compile(r"\[\n\s+([^][{}]*?)\n\s+\]")
 def plan_record(plan: SparsePlan) -> dict[str, Any]:
     """The plan as plain JSON values.
 
-    `cases` lists the names of all cases. `volumes` tells of each annotated one: `case`, `patient`, `group`, `phase`,
-    its files in the source, `n_slices`, `regions` (of every slice by index), `base_first` with the reason, `available`
-    (annotated in the source) and `kept` (annotated here, by index along array axis `through_plane`), and `why`.
+    `cases` lists the names of all cases, `unlabelled` those of which only the image is there. `volumes` tells of each
+    annotated one: `case`, `patient`, `group`, `phase`, its files in the source, `n_slices`, `regions` (of every slice
+    by index), `base_first` with the reason, `available` (annotated in the source) and `kept` (annotated here, by index
+    along array axis `through_plane`), and `why`.
     `propagated` tells of carried labels, as in the source, with their `kept`.
     """
     propagated = {
@@ -48,7 +49,8 @@ def plan_record(plan: SparsePlan) -> dict[str, Any]:
             "synthetic_volumes": len(plan.carried),
         },
         "patients": plan.patients,
-        "cases": [one.name for one in (*plan.volumes, *plan.carried)],
+        "cases": [one.name for one in (*plan.volumes, *plan.carried, *plan.unlabelled)],
+        "unlabelled": [one.name for one in plan.unlabelled],
         "volumes": [_volume_record(one, plan) for one in plan.volumes],
         "unused_volumes_of_these_patients": [volume.name for volume in plan.unused],
         "propagated": propagated,

@@ -36,6 +36,8 @@ class SparsitySettings:
         mode: `ignore`: other slices keep their image and get nnU-Net's ignore label, which no loss looks at. `zero`:
             image and labels of other slices become 0, which teaches a network that they show no heart (the thesis).
         seed: of the draws.
+        unlabelled: also write the images of all other volumes of the source, wholly ignored; a semi-supervised training
+            learns from them, and no annotation of theirs is told.
         base: which end of a stack is the base: found from its labels (`auto`), or slice 0 (`first`), or the `last`.
 
     Raises:
@@ -49,6 +51,7 @@ class SparsitySettings:
     total: int | None = None
     mode: str = "ignore"
     seed: int = 0
+    unlabelled: bool = False
     base: str = "auto"
 
     def __post_init__(self) -> None:
@@ -68,6 +71,8 @@ class SparsitySettings:
         for name, known in (("mode", MODES), ("spread", SPREADS), ("base", BASES)):
             if getattr(self, name) not in known:
                 raise InputError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
+        if self.unlabelled and self.mode != "ignore":
+            raise InputError("images without annotation can only be written in mode ignore: zeroed images show nothing")
         if self.total is not None and (self.volumes is None) == (self.slices is None):
             given = "neither" if self.volumes is None else "both"
             raise InputError(

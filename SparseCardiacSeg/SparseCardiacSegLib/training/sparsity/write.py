@@ -49,7 +49,7 @@ def write_sparse_dataset(plan: SparsePlan, folder: Path | str, progress: Progres
     """
     folder = Path(folder)
     check_new_folder(folder)
-    everything = (*plan.volumes, *plan.carried)
+    everything = (*plan.volumes, *plan.carried, *plan.unlabelled)
     with output_folder(folder) as staged:
         for part in ("imagesTr", "labelsTr"):
             (staged / part).mkdir()

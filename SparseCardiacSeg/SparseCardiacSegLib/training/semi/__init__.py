@@ -1,0 +1,1 @@
+"""Training on few annotations and many images: a network teaches itself what nobody drew."""
