@@ -16,6 +16,7 @@ from . import requirements
 from .export_plan import existingFiles, prepareExport, videosPossible
 from .export_run import ExportRun, ExportState
 from .panel import Panel
+from .run_driver import RunDriver
 from .workers import JOB
 
 POLL_MS = 100
@@ -27,7 +28,7 @@ class ExportPanel(Panel):
     """Connects the widgets of ExportPanel.ui with an `ExportRun`.
 
     Attributes:
-        run: the export under way; None where none is.
+        driver: of the export under way.
         folder: where the last export went; None before the first.
     """
 
@@ -35,23 +36,24 @@ class ExportPanel(Panel):
 
     def setupWidgets(self) -> None:
         """Connect the widgets' signals."""
-        self.run: ExportRun | None = None
+        self.driver = RunDriver(self, POLL_MS, self._finish, self.updateButtons)
+        self.timer = self.driver.timer
         self.folder: Path | None = None
-        self._ending: list[ExportRun] = []
         self._missing: tuple[requirements.Package, ...] = ()
         self._missingForMp4: tuple[requirements.Package, ...] = ()
-        self.timer = qt.QTimer()
-        self.timer.setInterval(POLL_MS)
-        self.timer.connect("timeout()", self.onTimer)
         self.ui.exportFolderEdit.connect("currentPathChanged(QString)", lambda _path: self.updateButtons())
         self.ui.exportButton.connect("clicked()", self.onExport)
         self.ui.installButton.connect("clicked()", lambda: self.onInstall(self._missing))
         self.ui.installVideoButton.connect("clicked()", lambda: self.onInstall(self._missingForMp4))
         self.ui.openFolderButton.connect("clicked()", lambda: self._open(""))
         self.ui.openReportButton.connect("clicked()", lambda: self._open("report.html"))
-        self.ui.progressBar.visible = False
         self.ui.openFolderButton.visible = self.ui.openReportButton.visible = False
         self.updateRequirements()
+
+    @property
+    def run(self) -> ExportRun | None:
+        """The export under way; None while there is none."""
+        return self.driver.run
 
     def enter(self) -> None:
         """The user opened the module: packages may have been installed meanwhile."""
@@ -67,14 +69,12 @@ class ExportPanel(Panel):
 
     def sceneIsClosing(self) -> None:
         """The study is about to go."""
-        self.cancelRun(_("Stopped, because the scene was closed; nothing was written."))
+        self.driver.cancel(_("Stopped, because the scene was closed; nothing was written."))
 
     def cleanup(self) -> None:
         """The widgets are about to go: leave no half-written folder behind."""
-        self.timer.stop()
-        for run in (*self._ending, *([self.run] if self.run is not None else [])):
+        for run in self.driver.release():
             run.abandon()
-        self.run = None
         Panel.cleanup(self)
 
     def updateRequirements(self) -> None:
@@ -129,7 +129,7 @@ class ExportPanel(Panel):
     def onExport(self) -> None:
         """The button says Export, or Cancel while an export is on."""
         if self.run is not None:
-            self.cancelRun(_("Cancelled; nothing was written."))
+            self.driver.cancel(_("Cancelled; nothing was written."))
             return
         if self._reasonNotToStart():
             return
@@ -141,56 +141,14 @@ class ExportPanel(Panel):
             existing = existingFiles(folder, export.plannedFiles())
             if not self._mayReplace(folder, existing):
                 return
-            self.run = ExportRun(self.session.workers.client(JOB), export, folder, existing)
+            run = ExportRun(self.session.workers.client(JOB), export, folder, existing)
         except InputError as error:
             self.fail(str(error))
             return
         self.ui.exportFolderEdit.addCurrentPathToHistory()
-        self.ui.progressBar.value = 0
-        self.ui.progressBar.visible = True
-        self.say(_("Starting"))
-        self.updateButtons()
-        self.timer.start()
+        self.driver.start(run, _("Starting"))
 
-    def cancelRun(self, message: str) -> None:
-        """Stop an export, if there is one, and say why; the panel is free at once."""
-        if self.run is None:
-            return
-        run, self.run = self.run, None
-        run.cancel()
-        # The timer goes on: what was written is removed once the worker has stopped.
-        self._ending.append(run)
-        self.ui.progressBar.visible = False
-        self.say(message)
-        self.updateButtons()
-
-    def onTimer(self) -> None:
-        """Look at the export, and at cancelled ones that have not ended yet."""
-        self._ending = [run for run in self._ending if not run.poll().finished]
-        if self.run is None:
-            if not self._ending:
-                self.timer.stop()
-            return
-        try:
-            state = self.run.poll()
-        except Exception:
-            # Else it would fail again at every look, and the button would say Cancel for ever.
-            run, self.run = self.run, None
-            run.abandon()
-            self.ui.progressBar.visible = False
-            self.fail(_("Stopped by a fault in the program, nothing was written; the Python console tells more."))
-            self.updateButtons()
-            raise
-        self.ui.progressBar.value = round(100 * state.fraction)
-        if state.finished:
-            self._finish(state)
-        elif state.message:
-            self.say(state.message)
-
-    def _finish(self, state: ExportState) -> None:
-        run, self.run = self.run, None
-        self.ui.progressBar.visible = False
-        self.updateButtons()
+    def _finish(self, run: ExportRun, state: ExportState) -> None:
         if state.error:
             self.fail(state.error, state.details)
         elif state.cancelled:

@@ -83,9 +83,29 @@ class ExportRun:
             raise
 
     def poll(self) -> ExportState:
-        """Where the export stands; waits only while the scene bundle is written, which is told one look before."""
-        if self._state.finished:
-            return self._state
+        """Where the export stands; waits only while the scene bundle is written, which is told one look before.
+
+        A fault in the program is raised once, after what was written has been removed.
+        """
+        if not self._state.finished:
+            try:
+                self._goOn()
+            except BaseException:
+                self.abandon()
+                raise
+        return self._state
+
+    def cancel(self) -> None:
+        """Ask the worker to stop; keep polling until the state is finished, so that nothing is left behind."""
+        self._job.cancel()
+
+    def abandon(self) -> None:
+        """Stop now: end the worker where need be, and remove what it wrote. Takes a second at most."""
+        if not self._state.finished:
+            self._client.kill()
+            self._end(ExportState(cancelled=True, finished=True), Cancelled("cancelled"))
+
+    def _goOn(self) -> None:
         job = self._job.poll()
         if not job.finished:
             self._state = ExportState(job.fraction * WORKER_SHARE, job.message)
@@ -98,17 +118,6 @@ class ExportRun:
             self._state = ExportState(WORKER_SHARE, _("Writing the scene for Slicer"))
         else:
             self._finish(job.values, job.arrays)
-        return self._state
-
-    def cancel(self) -> None:
-        """Ask the worker to stop; keep polling until the state is finished, so that nothing is left behind."""
-        self._job.cancel()
-
-    def abandon(self) -> None:
-        """Stop now: end the worker where need be, and remove what it wrote. Takes a second at most."""
-        if not self._state.finished:
-            self._client.kill()
-            self._end(ExportState(cancelled=True, finished=True), Cancelled("cancelled"))
 
     def _submit(self) -> WorkerJob:
         from ..worker.export_request import export_request

@@ -83,6 +83,17 @@ class RunDriver:
         self._panel.say(message)
         self._onChange()
 
+    def release(self) -> list[Run]:
+        """Let go of what is under way and of cancelled runs that have not ended, for a panel that is about to go.
+
+        Returns:
+            Them; nobody looks at them any more, so whoever asked ends those that would leave something behind.
+        """
+        self.timer.stop()
+        left = [*self._ending, *([] if self.run is None else [self.run])]
+        self.run, self._ending = None, []
+        return left
+
     def onTimer(self) -> None:
         """Look at the run, and at cancelled ones that have not ended yet; never waits for them."""
         for run in list(self._ending):

@@ -13,9 +13,11 @@ import numpy as np
 from ..anatomy import Structure
 from .field import sample
 
-REACH_MM = 12.0
+REACH_MM = 20.0
 """Signed distances are cut at this size: a structure that a slice lacks counts as this far away when frames are
-blended, so it fades in and out over some frames instead of vanishing at the first."""
+blended, so it fades in and out over some frames instead of vanishing at the first. With 12 mm all of an RV that was
+farther inside went in one frame: the largest second difference of its volume on 10 cines was 0.138 of it, with 20 mm
+0.119."""
 
 
 def signed_distances(
