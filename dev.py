@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Set up an environment and run the demo or the tests: `python3 dev.py demo`, `python3 dev.py test`.
+"""Set up an environment and run the demo or the tests, or gather the packages for a computer without internet.
 
-Standard library only. The environments live in `.venv-demo` and `.venv-test` beside this file and are
-reused; delete the folder to start over.
+`python3 dev.py demo`, `python3 dev.py test`, `python3 dev.py wheels FOLDER`. Standard library only. The environments
+live in `.venv-demo` and `.venv-test` beside this file and are reused; delete the folder to start over.
 """
 
 from __future__ import annotations
@@ -34,6 +34,26 @@ SIZES = {
     "demo": "about 0.4 GB to download, 1.6 GB on disk, a minute or two",
     "test": "about 3.4 GB to download, 7.6 GB on disk, 3 minutes or more (PyTorch comes with its GPU libraries)",
 }
+
+
+PROJECT = "sparsecardiacseg"
+CORE_EXTRAS = "onnx"
+SLICER_PACKAGES = ("onnxruntime>=1.20", "psutil>=5.9")
+"""What the embedded models need and Slicer lacks, as `panels/requirements.py` asks for it."""
+SLICER_PYTHON = "3.12"
+"""Of Slicer 5.10 and later."""
+SYSTEMS = {
+    "linux": ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64", "manylinux2010_x86_64"),
+    "windows": ("win_amd64",),
+    "mac": (
+        *(f"macosx_{version}_0_arm64" for version in (14, 13, 12, 11)),
+        "macosx_11_0_universal2",
+        "macosx_10_9_universal2",
+    ),
+}
+"""By system, the tags of packages that run on it: pip takes every tag as it is, without the older ones."""
+SLICER_PROVIDES = ("numpy", "scipy", "simpleitk", "requests", "vtk")
+"""Slicer's own builds of these stay; wheels of them would only fill the folder."""
 
 
 def say(text: str) -> None:
@@ -86,8 +106,11 @@ def missing_packages(libraries: dict[str, tuple[str, ...]]) -> list[str]:
     return [package for library, packages in libraries.items() if library not in listing for package in packages]
 
 
-def make_environment(extra: str) -> Path:
-    """Create (or reuse, until pyproject.toml changes) `.venv-<extra>` with this project in it; returns its Python."""
+def make_environment(extra: str, wheel_folder: Path | None = None) -> Path:
+    """Create (or reuse, until pyproject.toml changes) `.venv-<extra>` with this project in it; returns its Python.
+
+    Packages come from `wheel_folder`, as `wheels` gathered them, or from the internet.
+    """
     folder = ROOT / f".venv-{extra}"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = folder / "installed"
@@ -107,6 +130,8 @@ def make_environment(extra: str) -> Path:
             subprocess.run([base, "-m", "venv", str(folder)], check=True)
     started = time.monotonic()
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-e", f".[{extra}]"]
+    if wheel_folder is not None:
+        command += ["--no-index", "--find-links", str(wheel_folder)]
     if not sys.stdout.isatty():  # a person wants pip's progress bars, a log does not
         command.append("-q")
     if subprocess.run(command, cwd=ROOT).returncode:
@@ -123,10 +148,10 @@ def prepare_system(libraries: dict[str, tuple[str, ...]]) -> None:
         install_system_packages(packages)
 
 
-def demo(out: Path) -> int:
+def demo(out: Path, wheel_folder: Path | None = None) -> int:
     """Run the main job on the bundled real case and say where to look."""
     prepare_system(DEMO_LIBRARIES)
-    python = make_environment("demo")
+    python = make_environment("demo", wheel_folder)
     say("running the main job on the bundled case (Sunnybrook SC-HF-I-01, real data)")
     code = subprocess.run([str(python), "-m", "SparseCardiacSegLib", "demo", "--out", str(out)], cwd=ROOT).returncode
     if code == 0:
@@ -156,16 +181,67 @@ def test(arguments: list[str]) -> int:
     return 0
 
 
+def wheels(folder: Path, extras: str, slicer: bool, python_version: str | None, system: str | None) -> int:
+    """Gather every package that an installation needs as .whl files, for a computer without internet.
+
+    Args:
+        folder: where to put them; what is there stays.
+        extras: of pyproject.toml, separated by commas, for the command line.
+        slicer: only what Slicer itself lacks, for the folder that the module's Settings section names.
+        python_version: of the other computer, such as 3.12; None for the Python that runs this.
+        system: a key of `SYSTEMS`; None for this computer's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pip = [find_python(), "-m", "pip", "--disable-pip-version-check"]
+    where = ["--dest", str(folder), "--find-links", str(folder), "--only-binary=:all:"]
+    where += ["--python-version", python_version, "--implementation", "cp"] if python_version else []
+    where += [part for platform in SYSTEMS.get(system, ()) for part in ("--platform", platform)]
+    wanted = list(SLICER_PACKAGES) if slicer else [f"{PROJECT}[{extras}]"]
+    if not slicer:  # its own wheel tells pip what it needs; editable installations need setuptools too
+        if subprocess.run([*pip, "wheel", "-q", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]).returncode:
+            stop("building the project's own wheel failed; pip's message above says why")
+        wanted.append("setuptools>=70")
+    if subprocess.run([*pip, "download", "-q", *where, *wanted]).returncode:
+        stop("gathering the packages failed; pip's message above says why. Is the network reachable?")
+    # The project itself is installed from a copy of this repository, which holds the models.
+    superfluous = SLICER_PROVIDES if slicer else (PROJECT,)
+    for file in folder.glob("*.whl"):
+        if file.name.split("-")[0].lower() in superfluous:
+            file.unlink()
+    files = sorted(folder.glob("*.whl"))
+    say(f"{len(files)} packages, {sum(file.stat().st_size for file in files) / 1e6:.0f} MB, in {folder}")
+    if slicer:
+        say("in the Settings section of the module, choose this folder as Package folder, then press Install")
+    else:
+        command = f"python -m pip install --no-index --find-links {folder} -e '.[{extras}]'"
+        say(f"there, in a copy of this repository: {command}")
+    return 0
+
+
 def main() -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     demo_parser = commands.add_parser("demo", help="run the main job on the bundled real case")
     demo_parser.add_argument("--out", type=Path, default=ROOT / "demo-out", help="where to write (default: demo-out)")
+    demo_parser.add_argument("--wheels", type=Path, help="install from this folder, not from the internet")
     test_parser = commands.add_parser("test", help="pass all tests; further arguments go to pytest")
     test_parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    wheels_parser = commands.add_parser("wheels", help="gather the packages for a computer without internet")
+    wheels_parser.add_argument("folder", type=Path)
+    wheels_parser.add_argument("--extras", default=CORE_EXTRAS, help=f"of pyproject.toml (default: {CORE_EXTRAS})")
+    wheels_parser.add_argument("--slicer", action="store_true", help="only what Slicer's own Python lacks")
+    wheels_parser.add_argument("--system", choices=SYSTEMS, help="of the other computer (default: as this one)")
+    wheels_parser.add_argument(
+        "--python-version", help=f"of the other computer (default: as here; with --slicer or --system {SLICER_PYTHON})"
+    )
     options = parser.parse_args()
-    return demo(options.out.resolve()) if options.command == "demo" else test(options.arguments)
+    if options.command == "wheels":
+        version = options.python_version or (SLICER_PYTHON if options.slicer or options.system else None)
+        return wheels(options.folder.resolve(), options.extras, options.slicer, version, options.system)
+    if options.command == "demo":
+        return demo(options.out.resolve(), options.wheels.resolve() if options.wheels else None)
+    return test(options.arguments)
 
 
 if __name__ == "__main__":

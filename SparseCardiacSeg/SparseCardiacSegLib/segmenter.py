@@ -239,6 +239,22 @@ class SegmentJob:
         return JobNews(JobState.FINISHED, 1.0, "done", outcome)
 
 
+def preload(client: WorkerClient, model: str | Path, settings: PredictionSettings | None = None) -> None:
+    """Start the worker and let it load a model while this process reads images. Does not wait.
+
+    What goes wrong there is told by the segmentation that follows.
+
+    Args:
+        client: the worker to use.
+        model: name of a model, or its folder.
+        settings: those of the segmentation.
+
+    Raises:
+        InputError: the worker cannot be started.
+    """
+    client.submit("load", {**({} if settings is None else asdict(settings)), "model": _absolute(model)})
+
+
 def segment_stack(
     client: WorkerClient,
     stack: Stack,

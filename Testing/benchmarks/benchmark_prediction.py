@@ -1,10 +1,11 @@
-"""How much sooner a stack is segmented than by nnU-Net's own command, same file, model and settings.
+"""How much sooner a stack is segmented than by nnU-Net, same file, model, settings and processor cores.
 
-Each round runs, one after the other, the `nnUNetv2_predict_from_modelfolder` command, this extension's predictor in a
-new process (what the worker does for its first stack) and in a loaded one (every stack after it). The ratios are the
-medians over the rounds, so a busy computer disturbs all three alike.
+Cold: the wall clock of a whole process from its start to its end, `sparsecardiacseg segment` against nnU-Net's own
+command `nnUNetv2_predict_from_modelfolder`, each with the peak memory of all its processes. Warm: the predictor that
+the worker keeps loaded against a loaded `nnUNetPredictor`, from array to labels. Each round runs all four, one after
+the other, so that a busy computer disturbs them alike; the ratios are medians over the rounds.
 
-    python Testing/benchmarks/benchmark_prediction.py IMAGE.nii.gz [--model sax-acdc-24] [--rounds 3] [--no-mirroring]
+    python Testing/benchmarks/benchmark_prediction.py IMAGE.nii.gz [--model sax-acdc-24] [--rounds 3] [--cores 2]
 """
 
 from __future__ import annotations
@@ -13,90 +14,135 @@ import argparse
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "SparseCardiacSeg"))
 
+from process_memory import measure
 from SparseCardiacSegLib.automatic.catalogue import find_model
+from SparseCardiacSegLib.automatic.model_folder import ModelFolder
 from SparseCardiacSegLib.automatic.predictor import PredictionSettings, open_predictor
-from SparseCardiacSegLib.io import read_stack
+from SparseCardiacSegLib.io import file_stem, read_stack
+from SparseCardiacSegLib.stack import Stack
 
 COMMAND = "from nnunetv2.inference.predict_from_raw_data import predict_entry_point_modelfolder as main; main()"
-FIRST_STACK = """
-import sys
-import numpy as np
-from SparseCardiacSegLib.automatic.catalogue import find_model
-from SparseCardiacSegLib.automatic.predictor import PredictionSettings, open_predictor
-from SparseCardiacSegLib.io import read_stack
-stack = read_stack(sys.argv[1])
-settings = PredictionSettings(device="cpu", backend=sys.argv[3], mirroring=sys.argv[4] == "True")
-np.save(sys.argv[5], open_predictor(find_model(sys.argv[2]), settings).predict(stack.array, stack.spacing))
-"""
 
 
-def run_command(image: Path, model: Path, fold: str, mirroring: bool, work: Path) -> np.ndarray:
-    """Labels by nnU-Net's command with its default numbers of processes."""
+def nnunet_command(image: Path, model: ModelFolder, mirroring: bool, work: Path) -> list[str]:
+    """nnU-Net's command with its default numbers of processes; its labels become work/out/case.nii.gz."""
     shutil.rmtree(work, ignore_errors=True)
     (work / "in").mkdir(parents=True)
     shutil.copyfile(image, work / "in" / "case_0000.nii.gz")
-    environment = {**os.environ, **{f"nnUNet_{name}": str(work) for name in ("raw", "preprocessed", "results")}}
-    options = ["-i", work / "in", "-o", work / "out", "-m", model, "-f", fold, "-device", "cpu"]
+    options = ["-i", work / "in", "-o", work / "out", "-m", model.path, "-f", model.folds[0], "-device", "cpu"]
     options += [] if mirroring else ["--disable_tta"]
-    command = [sys.executable, "-c", COMMAND, *map(str, options)]
-    subprocess.run(command, check=True, env=environment, capture_output=True)
-    return read_stack(work / "out" / "case.nii.gz").array
+    return [sys.executable, "-c", COMMAND, *map(str, options)]
 
 
-def run_first(image: Path, model: Path, backend: str, mirroring: bool, work: Path) -> np.ndarray:
-    """Labels by the predictor in a new process, import and loading included."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    options = [image, model, backend, mirroring, work / "labels.npy"]
-    subprocess.run([sys.executable, "-c", FIRST_STACK, *map(str, options)], check=True, env=environment)
-    return np.load(work / "labels.npy")
+def our_command(image: Path, model: str, backend: str, mirroring: bool, work: Path) -> list[str]:
+    """This extension's command without post-processing, which nnU-Net's does not do either."""
+    options = [image, "--out", work / "out", "--model", model, "--backend", backend, "--device", "cpu"]
+    options += ["--no-postprocess", *([] if mirroring else ["--no-mirroring"])]
+    return [sys.executable, "-m", "SparseCardiacSegLib", "segment", *map(str, options)]
+
+
+class Stock:
+    """A loaded nnUNetPredictor."""
+
+    def __init__(self, model: ModelFolder, mirroring: bool) -> None:
+        import torch
+        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+        torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+        self._predictor = nnUNetPredictor(
+            use_mirroring=mirroring,
+            perform_everything_on_device=False,
+            device=torch.device("cpu"),
+            allow_tqdm=False,
+        )
+        folds = [int(fold) if fold.isdigit() else fold for fold in model.folds]
+        self._predictor.initialize_from_trained_model_folder(str(model.path), folds, "checkpoint_final.pth")
+
+    def predict(self, stack: Stack) -> np.ndarray:
+        """Labels of an array in memory."""
+        array = stack.array[None].astype(np.float32)
+        return self._predictor.predict_single_npy_array(array, {"spacing": list(stack.spacing)}, None, None, False)
+
+
+def timed(call: Any, *arguments: Any) -> tuple[float, float, Any]:
+    """Seconds of a call, processor seconds of all its threads, and what it returned."""
+    start, before = time.perf_counter(), time.process_time()
+    result = call(*arguments)
+    return time.perf_counter() - start, time.process_time() - before, result
 
 
 def main() -> None:
-    """Print seconds, ratios and differing voxels."""
+    """Print seconds, memory, ratios and differing voxels."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("image", type=Path)
     parser.add_argument("--model", default="sax-acdc-24")
     parser.add_argument("--backend", default="onnx", choices=("onnx", "torch"))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cores", type=int, help="let every process use only so many (Linux)")
     parser.add_argument("--no-mirroring", action="store_true")
     options = parser.parse_args()
+    if options.cores:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])  # children inherit it
     mirroring = not options.no_mirroring
-    model = find_model(options.model)
-    stack = read_stack(options.image)
-    predictor = open_predictor(model, PredictionSettings("cpu", mirroring, backend=options.backend))
-    seconds: dict[str, list[float]] = {"command": [], "first": [], "next": []}
+    model, stack = find_model(options.model), read_stack(options.image)
+    ours = open_predictor(model, PredictionSettings("cpu", mirroring, backend=options.backend))
+    stock = Stock(model, mirroring)
+    library = str(Path(__file__).resolve().parents[2] / "SparseCardiacSeg")
+    taken: dict[str, list[float]] = {name: [] for name in ("nnunet cold", "ours cold", "nnunet warm", "ours warm")}
+    worked: dict[str, list[float]] = {name: [] for name in taken}
+    memory: dict[str, list[float]] = {"nnunet cold": [], "ours cold": []}
     with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder) / "work"
-        runs = {
-            "command": lambda: run_command(options.image, model.path, model.folds[0], mirroring, work),
-            "first": lambda: run_first(options.image, model.path, options.backend, mirroring, work),
-            "next": lambda: predictor.predict(stack.array, stack.spacing),
-        }
+        work = Path(folder)
+        nnunet_folders = {f"nnUNet_{name}": str(work) for name in ("raw", "preprocessed", "results")}
+        environment = {**os.environ, **nnunet_folders, "PYTHONPATH": library}
         for _ in range(options.rounds):
+            commands = {
+                "nnunet cold": nnunet_command(options.image, model, mirroring, work / "theirs"),
+                "ours cold": our_command(options.image, options.model, options.backend, mirroring, work / "ours"),
+            }
+            for name, command in commands.items():
+                measured = measure(command, environment)
+                taken[name].append(measured.seconds)
+                worked[name].append(measured.processor_seconds)
+                memory[name].append(measured.megabytes)
+            calls = {"nnunet warm": (stock.predict, stack), "ours warm": (ours.predict, stack.array, stack.spacing)}
             labels = {}
-            for name, run in runs.items():
-                start = time.perf_counter()
-                labels[name] = run()
-                seconds[name].append(time.perf_counter() - start)
+            for name, (call, *arguments) in calls.items():
+                seconds, processor, labels[name] = timed(call, *arguments)
+                taken[name].append(seconds)
+                worked[name].append(processor)
+        by_command = read_stack(work / "theirs" / "out" / "case.nii.gz").array
+        by_ours = read_stack(work / "ours" / "out" / f"{file_stem(options.image)}_seg.nii.gz").array
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     lines = [
-        f"{options.image.name}, {stack.array.shape}, {options.backend}, mirroring {mirroring}, {options.rounds} rounds"
+        f"{options.image.name}, {stack.array.shape}, {model.name}, {options.backend}, mirroring {mirroring}, "
+        f"{options.rounds} rounds, {cores} cores"
     ]
-    lines += [f"{name:8} {statistics.median(values):7.2f} s" for name, values in seconds.items()]
-    for name in ("first", "next"):
-        ratios = [command / ours for command, ours in zip(seconds["command"], seconds[name], strict=True)]
-        lines.append(f"command / {name}: {statistics.median(ratios):.1f} (from {min(ratios):.1f} to {max(ratios):.1f})")
-    differing = int((labels["command"] != labels["next"]).sum())
-    lines.append(f"voxels labelled differently: {differing} of {labels['next'].size}")
+    for name, values in taken.items():
+        peak = f", peak {statistics.median(memory[name]):.0f} MB" if name in memory else ""
+        processor = statistics.median(worked[name])
+        lines.append(f"{name:12} {statistics.median(values):7.2f} s, processor {processor:7.2f} s{peak}")
+    for state in ("cold", "warm"):
+        for what, figures in (("wall clock", taken), ("processor", worked)):
+            ratios = [a / b for a, b in zip(figures[f"nnunet {state}"], figures[f"ours {state}"], strict=True)]
+            span = f"from {min(ratios):.1f} to {max(ratios):.1f}"
+            lines.append(f"{state}, {what}: {statistics.median(ratios):.1f} times ({span})")
+    ratio = statistics.median(memory["nnunet cold"]) / statistics.median(memory["ours cold"])
+    lines.append(f"memory: 1 / {ratio:.1f}")
+    lines.append(
+        f"voxels labelled differently: {int((labels['nnunet warm'] != labels['ours warm']).sum())} (loaded), "
+        f"{int((by_command != by_ours).sum())} (commands) of {by_ours.size}"
+    )
     sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -170,6 +170,17 @@ def export(desk: Desk) -> None:
     desk.live()
 
 
+def train(desk: Desk) -> None:
+    """About to learn from a few slices of the expert's contours, with the picture of what is kept."""
+    parameters, panel, ui = desk.module.session.parameters, desk.module.panels["train"], desk.ui("train")
+    parameters.trainSource = type(parameters.trainSource).SCENE
+    ui.trainFolderEdit.currentPath = "/home/me/trainings"
+    ui.slicesSpinBox.value = 3
+    desk.wait(lambda: panel.plan.found is not None and not panel.plan.isBusy)
+    ui.pictureButton.click()
+    desk.wait(lambda: not ui.pictureLabel.isHidden())
+
+
 def nothing(desk: Desk) -> None:
     """The panel shows what is there."""
     desk.live(0.5)
@@ -182,6 +193,7 @@ PREPARE: dict[str, Callable[[Desk], None]] = {
     "measure": measure,
     "clinical": clinical,
     "export": export,
+    "train": train,
 }
 """What to do in a panel before its picture is taken; `nothing` in the others."""
 

@@ -239,6 +239,15 @@ def test_too_old_and_known_bad_versions_are_told_and_count_as_missing(requiremen
     assert requirements.missing_packages(needs_torch=False) == ()
 
 
+def test_the_button_tells_the_download_that_the_embedded_models_need_and_only_others_are_offered_torch(requirements):
+    core, torch = requirements.ONNX_PACKAGES, requirements.TORCH_PACKAGES
+    assert requirements.install_text(core) in ("Install (24 MB)…", "Install (16 MB)…", "Install (22 MB)…")
+    assert requirements.install_text(torch) == "Install packages…"
+    assert not {package.module for package in core} & {"torch", "torchvision", "nnunetv2", "segment_anything", "monai"}
+    assert set(requirements.missing_packages(needs_torch=False)) <= set(core)
+    assert set(requirements.missing_packages(needs_torch=False, prompting=True)) <= set(core)
+
+
 def test_looking_for_packages_again_takes_no_time(requirements):
     requirements.missing_packages(needs_torch=True)
     started = time.process_time()

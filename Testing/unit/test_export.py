@@ -101,6 +101,19 @@ def test_the_network_stores_float16_and_nothing_of_this_computer(exported):
         assert trace not in data
 
 
+def test_the_weights_are_stored_once_and_the_check_against_torch_is_on_the_card(exported):
+    sizes = {name: len(data) for name, data in files(exported).items()}
+    assert sizes["network.onnx"] < sizes["fold_all/checkpoint_final.pth"] / 2
+    references = {
+        entry.value
+        for tensor in onnx.load_from_string((exported / "network.onnx").read_bytes()).graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    assert references == {"fold_all/checkpoint_final.pth"}
+    assert 0 <= json.loads((exported / "card.json").read_text())["onnx_check"]["logit"] < 1e-3
+
+
 def test_stock_nnunet_runs_the_folder_with_the_labels_of_both_backends(exported):
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny_models
 from scipy import ndimage
-from SparseCardiacSegLib.automatic import nnunet_numpy
+from SparseCardiacSegLib.automatic import nnunet_numpy, tiles
 from SparseCardiacSegLib.automatic.model_folder import open_model_folder
 from SparseCardiacSegLib.automatic.plans import Configuration
 from SparseCardiacSegLib.automatic.predictor import PredictionSettings, Predictor, choose_backend, open_predictor
@@ -147,7 +147,7 @@ def test_preparing_and_restoring_equal_nnunets_for_any_axis_order(tmp_path, spac
 def test_tiles_start_where_nnunets_do(size, tile, step):
     from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
 
-    assert nnunet_numpy.tile_starts(size, tile, step) == compute_steps_for_sliding_window((size,), (tile,), step)[0]
+    assert tiles.tile_starts(size, tile, step) == compute_steps_for_sliding_window((size,), (tile,), step)[0]
 
 
 @pytest.mark.parametrize("tile", [(32, 32), (160, 160), (40, 96)])
@@ -156,7 +156,7 @@ def test_gaussian_weights_are_nnunets(tile):
     from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 
     expected = compute_gaussian(tile, sigma_scale=1 / 8, value_scaling_factor=10, device=torch.device("cpu"))
-    np.testing.assert_array_equal(nnunet_numpy.gaussian_weights(tile), expected.numpy())
+    np.testing.assert_array_equal(tiles.gaussian_weights(tile), expected.numpy())
 
 
 @pytest.mark.slow

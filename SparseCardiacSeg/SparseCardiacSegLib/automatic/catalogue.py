@@ -15,9 +15,10 @@ from ..errors import InputError
 from ..files import disk_error
 from .archive import unpack
 from .checkpoint import load_checkpoint
-from .model_folder import CARD_NAME, ONNX_NAME, ModelFolder, open_model_folder
+from .model_folder import CARD_NAME, ModelFolder, open_model_folder
 from .packages import installed
 from .plans import read_json
+from .region_routing import RoutedModel
 from .user_models import MODEL_NAME, delete_folder, plain_name, user_folder
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "Resources" / "Models"
@@ -240,9 +241,7 @@ def check_free_name(name: str, folder: Path, own: str = "") -> str:
 
 def _needed_files(model: ModelFolder) -> list[Path]:
     """The files of a model that are used: nothing else in its folder is copied or counted."""
-    optional = [model.path / name for name in (CARD_NAME, ONNX_NAME, "dataset_fingerprint.json", "LICENSE")]
-    files = [model.path / "plans.json", model.path / "dataset.json", *model.checkpoints]
-    return files + [file for file in optional if file.is_file()]
+    return list(model.files)
 
 
 def _check_contents(model: ModelFolder) -> None:
@@ -250,14 +249,20 @@ def _check_contents(model: ModelFolder) -> None:
     for file in _needed_files(model):
         if file.is_symlink():
             raise InputError(f"{file} is a link; a model must hold its own files")
-    _check_sums(model)
-    if installed("torch"):
-        for checkpoint in model.checkpoints:
-            load_checkpoint(checkpoint)
-    if model.onnx and installed("onnxruntime"):
-        from .onnx_predictor import OnnxPredictor
+    parts = model.parts if isinstance(model, RoutedModel) else (model,)
+    for part in parts:
+        _check_sums(part)
+        if installed("torch"):
+            for checkpoint in part.checkpoints:
+                load_checkpoint(checkpoint)
+        if part.onnx and installed("onnxruntime"):
+            from .onnx_predictor import OnnxPredictor
 
-        OnnxPredictor(model)
+            OnnxPredictor(part)
+    if isinstance(model, RoutedModel) and installed("onnxruntime"):
+        from .region_classifier import RegionClassifier
+
+        RegionClassifier(model.classifier)
 
 
 def _check_sums(model: ModelFolder) -> None:

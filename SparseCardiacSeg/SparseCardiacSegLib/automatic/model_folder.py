@@ -67,6 +67,13 @@ class ModelFolder:
         return path if path.is_file() else None
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file of the model that is used."""
+        optional = [self.path / name for name in (CARD_NAME, ONNX_NAME, "dataset_fingerprint.json", "LICENSE")]
+        files = (self.path / "plans.json", self.path / "dataset.json", *self.checkpoints)
+        return (*files, *(file for file in optional if file.is_file()))
+
+    @property
     def folds(self) -> tuple[str, ...]:
         """Names of the folds used, such as `0` or `all`."""
         return tuple(checkpoint.parent.name.removeprefix("fold_") for checkpoint in self.checkpoints)
@@ -99,12 +106,18 @@ def open_model_folder(path: Path | str, name: str | None = None) -> ModelFolder:
     """Check a model folder without loading its weights; no torch is needed.
 
     Args:
-        path: the folder with plans.json, one of its folds or checkpoints, or a folder above that holds just one model.
+        path: the folder with plans.json, one of its folds or checkpoints, or a folder above that holds just one model;
+            or a routed model, the folder with routing.json (`region_routing`).
         name: what to call the model; by default the card's name, else the folder's.
 
     Raises:
         InputError: a file is missing, damaged or hostile, or no label names a structure of the heart.
     """
+    from .region_routing import open_routed_model, routed_folder  # which opens its models with this function
+
+    routed = routed_folder(Path(path))
+    if routed is not None:
+        return open_routed_model(routed, name)
     folder = _find_folder(Path(path))
     plans = read_json(folder / "plans.json")
     dataset = read_json(folder / "dataset.json")

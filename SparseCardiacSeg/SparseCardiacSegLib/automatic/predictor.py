@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -10,10 +11,12 @@ import numpy as np
 
 from ..errors import InputError
 from ..progress import Progress, no_progress
+from .backend_choice import onnx_or_torch
 from .model_folder import ModelFolder
 from .packages import installed, quiet_nnunet, require
+from .region_routing import RoutedModel
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES = ("auto", "cpu", "cuda", "mps", "directml", "coreml")
 BACKENDS = ("auto", "onnx", "torch")
 
 
@@ -22,12 +25,13 @@ class PredictionSettings:
     """How a model is run; the defaults are those of the `nnUNetv2_predict` command.
 
     Attributes:
-        device: `auto` (CUDA, then MPS, then CPU), `cpu`, `cuda` or `mps`.
+        device: `auto` (a GPU where ONNX Runtime or torch has one, else the CPU), `cpu`, `cuda`, `mps` (torch),
+            `directml` or `coreml` (ONNX Runtime).
         mirroring: average over mirrored inputs (test-time augmentation): four times the work in 2d, eight times in
             3d; nothing where the model was trained without.
         tile_step: distance of neighbouring tiles as a fraction of the tile, above 0 and at most 1.
-        backend: `onnx` (CPU, no torch needed), `torch`, or `auto`: ONNX where the model folder holds a
-            `network.onnx` and no GPU is asked for or found.
+        backend: `onnx` (no torch needed), `torch`, or `auto`: ONNX where the model folder holds a `network.onnx`,
+            unless torch alone can use the GPU that is asked for or found.
         threshold: probability from which a voxel belongs to a structure; None takes the likeliest class.
 
     Raises:
@@ -72,7 +76,7 @@ class Predictor(Protocol):
     Attributes:
         model: the folder it was loaded from.
         backend: `onnx` or `torch`.
-        device: `cpu`, `cuda` or `mps`.
+        device: the one that it computes on.
         warnings: sentences the user should see once.
     """
 
@@ -82,7 +86,11 @@ class Predictor(Protocol):
     warnings: tuple[str, ...]
 
     def predict(
-        self, array: np.ndarray, spacing: tuple[float, float, float], progress: Progress = no_progress
+        self,
+        array: np.ndarray,
+        spacing: tuple[float, float, float],
+        progress: Progress = no_progress,
+        slices: Sequence[int] | None = None,
     ) -> np.ndarray:
         """Label one stack.
 
@@ -90,6 +98,8 @@ class Predictor(Protocol):
             array: numbers [slice, row, col], any real type.
             spacing: distance of voxel centres along the array axes (z, y, x), mm.
             progress: called after every tile; may raise `Cancelled`, which ends the work at once.
+            slices: label only these, as they would be labelled among all; what is said of others means nothing.
+                None labels all.
 
         Returns:
             uint8 [slice, row, col] in the model's own label numbers.
@@ -100,7 +110,11 @@ class Predictor(Protocol):
         ...
 
     def predict_probabilities(
-        self, array: np.ndarray, spacing: tuple[float, float, float], progress: Progress = no_progress
+        self,
+        array: np.ndarray,
+        spacing: tuple[float, float, float],
+        progress: Progress = no_progress,
+        slices: Sequence[int] | None = None,
     ) -> Prediction:
         """As `predict`, with the probability of every class at every voxel."""
         ...
@@ -131,6 +145,10 @@ def open_predictor(model: ModelFolder, settings: PredictionSettings | None = Non
         InputError: a needed package or device is missing, or the model cannot be used.
     """
     settings = settings or PredictionSettings()
+    if isinstance(model, RoutedModel):
+        from .region_predictor import RoutedPredictor
+
+        return RoutedPredictor(model, settings)
     if choose_backend(model, settings) == "onnx":
         require(("onnxruntime",), "onnx", "the ONNX backend")
         from .onnx_predictor import OnnxPredictor
@@ -152,19 +170,8 @@ def choose_backend(model: ModelFolder, settings: PredictionSettings) -> str:
     Raises:
         InputError: ONNX was asked for where it cannot serve.
     """
-    if settings.backend == "torch":
-        return "torch"
-    if settings.backend == "onnx":
-        if model.onnx is None:
-            raise InputError(f"model '{model.name}' has no network.onnx; use the torch backend")
-        if settings.device not in ("auto", "cpu"):
-            raise InputError(f"the ONNX backend runs on the CPU; device '{settings.device}' needs the torch backend")
-        return "onnx"
-    if model.onnx is None or settings.device in ("cuda", "mps"):
-        return "torch"
-    if not installed("onnxruntime") and installed("torch"):
-        return "torch"
-    return "torch" if settings.device == "auto" and _has_cuda() else "onnx"
+    without_graph = "" if model.onnx else f"model '{model.name}' has no network.onnx"
+    return onnx_or_torch(settings.device, settings.backend, without_graph, installed, _has_cuda)
 
 
 def _has_cuda() -> bool:

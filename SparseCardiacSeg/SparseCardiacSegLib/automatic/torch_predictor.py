@@ -5,6 +5,7 @@ Import this module through `open_predictor`, which says in a sentence when torch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..progress import Progress, no_progress, part_of
 from .devices import choose_device
 from .model_folder import ModelFolder
 from .network import load_network
+from .nnunet_numpy import chosen_slices
 from .packages import processor_threads, quiet_nnunet
 from .predictor import Prediction, PredictionSettings, check_input
 
@@ -38,6 +40,7 @@ class TorchPredictor:
         with quiet_nnunet():
             loaded = load_network(model)
             first = loaded.checkpoints[0]
+            self._plan = model.configuration(first.configuration)
             self._predictor = _ReportingPredictor(
                 tile_step_size=settings.tile_step,
                 use_mirroring=settings.mirroring,
@@ -57,20 +60,34 @@ class TorchPredictor:
         self.warnings = (*model.warnings, loaded.note) if loaded.note else model.warnings
 
     def predict(
-        self, array: np.ndarray, spacing: tuple[float, float, float], progress: Progress = no_progress
+        self,
+        array: np.ndarray,
+        spacing: tuple[float, float, float],
+        progress: Progress = no_progress,
+        slices: Sequence[int] | None = None,
     ) -> np.ndarray:
         """Label one stack; see `Predictor.predict`."""
-        return self._run(array, spacing, progress, return_probabilities=False)
+        return self._run(array, spacing, progress, slices, return_probabilities=False)
 
     def predict_probabilities(
-        self, array: np.ndarray, spacing: tuple[float, float, float], progress: Progress = no_progress
+        self,
+        array: np.ndarray,
+        spacing: tuple[float, float, float],
+        progress: Progress = no_progress,
+        slices: Sequence[int] | None = None,
     ) -> Prediction:
         """Label one stack and keep the probability of every class; see `Predictor.predict_probabilities`."""
-        labels, probabilities = self._run(array, spacing, progress, return_probabilities=True)
+        labels, probabilities = self._run(array, spacing, progress, slices, return_probabilities=True)
         return Prediction(labels, probabilities.astype(np.float16))
 
     def _run(
-        self, array: np.ndarray, spacing: tuple[float, float, float], progress: Progress, *, return_probabilities: bool
+        self,
+        array: np.ndarray,
+        spacing: tuple[float, float, float],
+        progress: Progress,
+        slices: Sequence[int] | None,
+        *,
+        return_probabilities: bool,
     ) -> Any:
         """Preprocess, predict and resample back, with nnU-Net's own functions."""
         image = check_input(array, spacing)[None]
@@ -87,7 +104,13 @@ class TorchPredictor:
                     image, None, properties, plans, configuration, predictor.dataset_json
                 )
                 predictor.report_to(part_of(progress, 0.02, 0.95))
-                logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data)).cpu()
+                box = slice(*properties["bbox_used_for_cropping"][0])
+                chosen = chosen_slices(slices, box, self._plan)
+                logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data[:, chosen])).cpu()
+                if slices is not None:
+                    whole = torch.zeros((len(logits), *data.shape[1:]), dtype=logits.dtype)
+                    whole[:, chosen] = logits
+                    logits = whole
                 progress(0.95, "resampling the result")
                 result = convert_predicted_logits_to_segmentation_with_correct_shape(
                     logits,

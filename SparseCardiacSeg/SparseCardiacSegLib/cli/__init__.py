@@ -18,6 +18,8 @@ from . import (
     evaluate,
     evaluate_prompts,
     evaluate_propagation,
+    evaluate_regions,
+    experiment,
     finetune,
     models,
     prompt,
@@ -30,6 +32,7 @@ from . import (
     surfaces,
     train,
     train_promptable,
+    train_regions,
     train_registration,
     video,
 )
@@ -53,9 +56,38 @@ COMMANDS = (
     train,
     train_promptable,
     train_registration,
+    train_regions,
+    evaluate_regions,
     finetune,
+    experiment,
 )
 """Modules with `add_parser(subparsers)`, each of which sets `run` as its parser's default."""
+
+
+_EXTRA_OF = {
+    "onnxruntime": "onnx",
+    "torch": "torch",
+    "torchvision": "torch",
+    "nnunetv2": "torch",
+    "segment_anything": "torch",
+    "monai": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "matplotlib": "figures",
+    "PIL": "figures",
+    "skimage": "figures",
+    "vtkmodules": "figures",
+    "cv2": "propagation",
+    "imageio_ffmpeg": "video",
+    "slicer": "mrml",
+    "trame_slicer": "mrml",
+}
+"""By package that a command may import and the core layer lacks, the extra that brings it."""
+
+
+def _extra(package: str, command: str) -> str:
+    """The extra to install for a command that lacks `package`; the demo has one with all that it needs."""
+    return "demo" if command == "demo" and _EXTRA_OF[package] in ("onnx", "figures", "mrml") else _EXTRA_OF[package]
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -91,6 +123,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.run(options)
     except InputError as error:
         sys.stderr.write(f"sparsecardiacseg: error: {' '.join(str(error).split())}\n")
+        return 2
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in _EXTRA_OF:
+            raise
+        sys.stderr.write(
+            f"sparsecardiacseg: error: this needs the package '{package}', which is not installed; "
+            f"install it with: pip install 'sparsecardiacseg[{_extra(package, options.command)}]'\n"
+        )
         return 2
     except WorkerError as error:
         sys.stderr.write(f"sparsecardiacseg: error: {error}\n")

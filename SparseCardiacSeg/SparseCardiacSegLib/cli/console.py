@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 from ..progress import Progress
 
+DEVICES = ("auto", "cpu", "cuda", "mps", "directml", "coreml")
+"""`automatic.predictor.DEVICES`, without importing the predictor for a line of help."""
+
 
 def say(line: str) -> None:
     """Write one line for the user to stdout."""
@@ -40,7 +43,7 @@ def progress_bar(title: str) -> Iterator[Progress]:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """`--model`, `--device`, `--backend`, `--no-mirroring`, `--no-postprocess`: how to segment."""
     parser.add_argument("--model", default="sax-acdc-24", help="name of a model, or an nnU-Net v2 model folder")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--device", default="auto", choices=DEVICES)
     parser.add_argument(
         "--backend", default="auto", choices=("auto", "onnx", "torch"), help="ONNX Runtime needs no torch (auto)"
     )

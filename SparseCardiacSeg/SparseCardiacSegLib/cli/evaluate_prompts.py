@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..progress import Cancelled
-from .console import add_scheme_option, progress_bar, say, warn
+from .console import DEVICES, add_scheme_option, progress_bar, say, warn
 from .simulate_prompts import structures_named
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--myocardium", default="ring", choices=("ring", "difference"), help="default: ring")
     parser.add_argument("--overlap", default="order", choices=("order", "score"), help="default: order")
     parser.add_argument("--margin", type=int, default=5, metavar="PX", help="pixels around a box (default: 5)")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--device", default="auto", choices=DEVICES)
     parser.add_argument("--backend", default="auto", choices=("auto", "onnx", "torch"))
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache of encoded slices")

@@ -1,4 +1,4 @@
-"""`models list | info NAME | fetch NAME | import PATH | remove NAME`: automatic and promptable models."""
+"""`models list | info NAME | fetch NAME | import PATH | remove NAME | export NAME`: automatic and promptable models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .console import progress_bar, say, warn
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Describe the command and its verbs."""
-    parser = subparsers.add_parser("models", help="list, describe, fetch, import and remove models")
+    parser = subparsers.add_parser("models", help="list, describe, fetch, import, export and remove models")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     verbs.add_parser("list", help="models that are here, and those that can be fetched").set_defaults(run=show_list)
     info = verbs.add_parser("info", help="card, licence, size and more of a model, as JSON")
@@ -27,6 +27,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     import_parser.add_argument("path", type=Path, metavar="PATH")
     import_parser.add_argument("--name", help="name to give it (default: the model's, else the folder's or file's)")
     import_parser.set_defaults(run=import_one)
+    export = verbs.add_parser("export", help="write a model's ONNX networks anew, checked against torch")
+    export.add_argument("name", metavar="NAME|FOLDER", help="a model, sax-motion, or what nnU-Net's training wrote")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR")
+    export.set_defaults(run=export_one)
     remove = verbs.add_parser("remove", help="delete an imported or fetched model")
     remove.add_argument("name", metavar="NAME")
     remove.set_defaults(run=remove_one)
@@ -84,6 +88,15 @@ def import_one(options: argparse.Namespace) -> None:
     else:
         entry = import_model(options.path, name=options.name)
     say(f"imported as {entry.name}")
+
+
+def export_one(options: argparse.Namespace) -> None:
+    """Export a model and say how far ONNX Runtime's results lie from torch's."""
+    from ..training.reexport import export_networks
+
+    differences = export_networks(options.name, options.out)
+    told = ", ".join(f"{name} {value:.1g}" for name, value in differences.items())
+    say(f"{options.out}: " + (f"largest differences from torch: {told}" if told else "no ONNX network (several folds)"))
 
 
 def remove_one(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .console import progress_bar, say, warn
+from .console import DEVICES, progress_bar, say, warn
 
 if TYPE_CHECKING:
     from ..prompter import PromptSettings
@@ -28,7 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--model", default="sax-prompt", help="name of a model, its folder, or a checkpoint file")
     parser.add_argument("--scheme", help="label numbers: acdc, mnms, la or all (default: the first that fits)")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--device", default="auto", choices=DEVICES)
     parser.add_argument("--backend", default="auto", choices=("auto", "onnx", "torch"))
     parser.add_argument(
         "--myocardium",

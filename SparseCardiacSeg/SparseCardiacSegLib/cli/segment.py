@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     """Segment every image; the output folder gets the files of all of them or of none."""
     from ..files import output_folder
     from ..io import file_stem, read_stack
-    from ..segmenter import segment_stack
+    from ..segmenter import preload, segment_stack
     from ..worker.client import WorkerClient
 
     scheme = output_scheme(options.model, options.scheme)
@@ -52,12 +52,14 @@ def run(options: argparse.Namespace) -> None:
     repeated = {name for name in stems if stems.count(name) > 1}
     if repeated:
         raise InputError(f"several images would write the same files: {', '.join(sorted(repeated))}")
-    stacks = [read_stack(path) for path in options.images]
-    boxes = [region_of_interest(options.roi, stack) for stack in stacks]
-    settings, postprocess = model_settings(options)
     with ExitStack() as open_things:
-        folder = open_things.enter_context(output_folder(options.out))
         client = open_things.enter_context(WorkerClient())
+        # Two processes load what they need side by side: SciPy and the network there, nibabel and the images here.
+        preload(client, options.model, prediction_settings(options))
+        stacks = [read_stack(path) for path in options.images]
+        boxes = [region_of_interest(options.roi, stack) for stack in stacks]
+        settings, postprocess = model_settings(options)
+        folder = open_things.enter_context(output_folder(options.out))
         progress = open_things.enter_context(progress_bar("segment"))
         for number, (name, stack) in enumerate(zip(stems, stacks, strict=True)):
             share = part_of(progress, number / len(stacks), (number + 1) / len(stacks))
@@ -90,18 +92,24 @@ def output_scheme(model: str, name: str | None) -> LabelScheme:
     return scheme
 
 
-def model_settings(options: argparse.Namespace) -> tuple[PredictionSettings, PostprocessSettings | None]:
-    """The prediction and post-processing settings that the options ask for."""
-    from ..automatic.catalogue import find_model
-    from ..automatic.postprocess import recommended
+def prediction_settings(options: argparse.Namespace) -> PredictionSettings:
+    """The prediction settings that the options ask for."""
     from ..automatic.predictor import PredictionSettings
 
-    settings = PredictionSettings(
+    return PredictionSettings(
         device=options.device,
         mirroring=not options.no_mirroring,
         backend=options.backend,
         threshold=options.threshold,
     )
+
+
+def model_settings(options: argparse.Namespace) -> tuple[PredictionSettings, PostprocessSettings | None]:
+    """The prediction and post-processing settings that the options ask for."""
+    from ..automatic.catalogue import find_model
+    from ..automatic.postprocess import recommended
+
+    settings = prediction_settings(options)
     return settings, None if options.no_postprocess else recommended(find_model(options.model).card)
 
 

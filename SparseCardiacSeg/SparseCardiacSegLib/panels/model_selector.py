@@ -114,6 +114,7 @@ class ModelSelector:
     def _showMissing(self) -> None:
         self.ui.requirementsLabel.text = requirements.missing_sentence(self.missing) if self.missing else ""
         self.ui.requirementsLabel.visible = bool(self.missing)
+        self.ui.installButton.text = requirements.install_text(self.missing)
         self.ui.installButton.visible = bool(self.missing)
 
     def _names(self) -> list[str]:

@@ -185,6 +185,34 @@ class CineTarget(enum.Enum):
         }[self]
 
 
+class TrainingSource(enum.Enum):
+    """Where the annotated volumes of a training come from."""
+
+    FOLDER = "folder"
+    SCENE = "scene"
+
+    def label(self) -> str:
+        """The text in the combo box."""
+        return {
+            TrainingSource.FOLDER: _("A folder: ACDC, M&Ms, nnU-Net, or NIfTI pairs"),
+            TrainingSource.SCENE: _("Volumes and segmentations of the scene"),
+        }[self]
+
+
+class UnannotatedSlices(enum.Enum):
+    """What becomes of slices whose annotation is not kept; the value is the mode of `SparsitySettings`."""
+
+    IGNORE = "ignore"
+    ZERO = "zero"
+
+    def label(self) -> str:
+        """The text in the combo box."""
+        return {
+            UnannotatedSlices.IGNORE: _("Shown, but not learned from"),
+            UnannotatedSlices.ZERO: _("Blank: image and labels become 0"),
+        }[self]
+
+
 NO_FRAME = -1
 """`edFrame` and `esFrame` while they are not known."""
 LAST_FRAME = 9999
@@ -263,3 +291,20 @@ class SparseCardiacSegParameterNode:
     exportBundle: bool = True  # noqa: N815
     exportMp4: bool = False  # noqa: N815 these two of a cine, or of an atrium's slices
     exportGif: bool = False  # noqa: N815
+
+    # Train
+    trainSource: TrainingSource = TrainingSource.FOLDER  # noqa: N815
+    trainScheme: ReferenceScheme = ReferenceScheme.GUESSED  # noqa: N815 of a folder that does not tell
+    trainTicks: str = ""  # noqa: N815 JSON: by key of a pair of the scene, whether it was ticked or unticked by hand
+    trainPartial: bool = True  # noqa: N815 slices of the scene's pairs without labels were not looked at
+    trainVolumes: Annotated[int, WithinRange(0, 9999)] = 0  # noqa: N815 0 for all, and the slices too
+    trainSlices: Annotated[int, WithinRange(0, 999)] = 0  # noqa: N815 a volume
+    trainBasal: bool = True  # noqa: N815
+    trainMiddle: bool = True  # noqa: N815
+    trainApical: bool = True  # noqa: N815
+    trainMode: UnannotatedSlices = UnannotatedSlices.IGNORE  # noqa: N815
+    trainSeed: Annotated[int, WithinRange(0, 999999)] = 0  # noqa: N815
+    trainName: str = "my-model"  # noqa: N815
+    trainEpochs: Annotated[int, WithinRange(1, 9999)] = 80  # noqa: N815
+    trainIterations: Annotated[int, WithinRange(1, 9999)] = 100  # noqa: N815 an epoch
+    trainDevice: Device = Device.AUTO  # noqa: N815

@@ -27,11 +27,13 @@ class Package:
         module: the name that is imported.
         requirement: what pip is asked for: the lowest version that works, and those known not to work.
         megabytes: size on disk with what it brings along, for the question to the user.
+        download: megabytes to download, for the button; 0 where it depends on the computer (PyTorch's build).
     """
 
     module: str
     requirement: str
     megabytes: int
+    download: int = 0
 
     def is_installed(self) -> bool:
         """Whether it can be imported, in whatever version; nothing is imported to find out."""
@@ -51,7 +53,13 @@ class Package:
         return not known or not unmet([self.requirement], [name for name in PROVIDED if name != self.module])
 
 
-ONNX_PACKAGES = (Package("onnxruntime", "onnxruntime>=1.20", 75), Package("psutil", "psutil>=5.9", 1))
+_ONNX_DOWNLOAD = {"win32": 15, "darwin": 21}.get(sys.platform, 23)
+"""With flatbuffers, packaging and protobuf, which it brings along (version 1.31)."""
+
+ONNX_PACKAGES = (
+    Package("onnxruntime", "onnxruntime>=1.20", 75, _ONNX_DOWNLOAD),
+    Package("psutil", "psutil>=5.9", 1, 1),
+)
 """What the embedded models need."""
 
 TORCH = Package("torch", "torch>=2.6,!=2.9.*", 1200)
@@ -84,6 +92,14 @@ VIDEO_PACKAGES = (Package("imageio_ffmpeg", "imageio-ffmpeg>=0.5", 165),)
 REGISTRATION_PACKAGES = (Package("cv2", "opencv-python-headless>=4.8", 155), *ONNX_PACKAGES)
 """What the engines of `propagation.engine` may need that Slicer does not bring."""
 
+TRAINING_PACKAGES = (
+    *TORCH_PACKAGES,
+    Package("onnx", "onnx>=1.17", 40),
+    Package("onnxscript", "onnxscript>=0.3", 15),
+    ONNX_PACKAGES[0],
+)
+"""What the Train section needs: nnU-Net, and what turns its network into one that runs without PyTorch."""
+
 _FROM_EXTENSION = ("torch", "torchvision")
 
 
@@ -109,6 +125,12 @@ def missing_for_engine(names: Sequence[str]) -> tuple[Package, ...]:
     return tuple(one for one in REGISTRATION_PACKAGES if one.module in wanted and not one.is_usable())
 
 
+def missing_for_training() -> tuple[Package, ...]:
+    """Those of `TRAINING_PACKAGES` that are not installed yet, or not in a version that works."""
+    importlib.invalidate_caches()
+    return tuple(package for package in TRAINING_PACKAGES if not package.is_usable())
+
+
 def missing_sentence(packages: Sequence[Package]) -> str:
     """One or two sentences for the panel."""
     wrong = {package: version for package in packages if (version := package.wrong_version())}
@@ -116,7 +138,7 @@ def missing_sentence(packages: Sequence[Package]) -> str:
     sentences = []
     if absent:
         sentences.append(
-            _("This model needs Python packages that are not installed yet: {names} (about {size}).").format(
+            _("This model needs Python packages that are not installed yet: {names} (about {size} on disk).").format(
                 names=", ".join(package.module for package in absent), size=size_text(absent)
             )
         )
@@ -127,6 +149,13 @@ def missing_sentence(packages: Sequence[Package]) -> str:
             )
         )
     return " ".join(sentences)
+
+
+def install_text(packages: Sequence[Package]) -> str:
+    """What the button that installs says: with the size of the download, where it is known beforehand."""
+    if packages and all(package.download for package in packages):
+        return _("Install ({megabytes} MB)…").format(megabytes=sum(package.download for package in packages))
+    return _("Install packages…")
 
 
 def ask_and_install(packages: Sequence[Package]) -> bool:

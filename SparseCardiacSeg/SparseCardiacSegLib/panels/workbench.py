@@ -25,6 +25,7 @@ PANELS: Mapping[str, str] = {
     "clinical": "ClinicalPanel",
     "display": "DisplayPanel",
     "export": "ExportPanel",
+    "train": "TrainPanel",
     "models": "ModelsPanel",
     "settings": "SettingsPanel",
 }

@@ -16,7 +16,9 @@ PROMPT = "prompt"
 """Clicks: a process of their own, so that they stay instant while a stack is segmented."""
 JOB = "job"
 """Everything else that takes long: reports, surfaces, downloads."""
-NAMES = (SEGMENT, PROMPT, JOB)
+TRAIN = "train"
+"""What precedes and follows a training: a choice of annotations is looked at anew at each change, and must not wait."""
+NAMES = (SEGMENT, PROMPT, JOB, TRAIN)
 
 
 class Workers:

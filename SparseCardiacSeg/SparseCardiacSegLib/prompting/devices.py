@@ -10,7 +10,7 @@ from ..errors import InputError
 
 
 def check_device(device: str) -> None:
-    """Raise InputError unless `device` is one of `auto`, `cpu`, `cuda` and `mps`."""
+    """Raise InputError unless `device` is one of `predictor.DEVICES`."""
     if device not in DEVICES:
         raise InputError(f"unknown device '{device}'; known are {', '.join(DEVICES)}")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from ..automatic.packages import processor_threads
+from ..automatic.onnx_session import device_of, onnx_device, open_session
 from ..errors import InputError
 from .backend import Decoded, Embedding
 from .model import PromptModel
@@ -21,14 +21,6 @@ from .weights import read_model_weights
 
 MAX_GRAPH_BYTES = 4 * 1024**2
 """The embedded model's graphs take 14 and 35 kB, for the weights are not in them."""
-
-PROVIDERS: Mapping[str, str] = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "directml": "DmlExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-}
-"""Device to the part of ONNX Runtime that serves it; which parts there are depends on the package the user has."""
 
 PADDING, OUTSIDE, INSIDE, FIRST_CORNER, SECOND_CORNER = -1, 0, 1, 2, 3
 """Kinds of point in SAM's prompt encoder."""
@@ -55,7 +47,7 @@ class OnnxBackend:
 
     Args:
         model: with encoder.onnx and decoder.onnx beside its weights.
-        device: a key of `PROVIDERS`.
+        device: `auto` or a key of `onnx_session.PROVIDERS`.
 
     Raises:
         InputError: a graph is missing, damaged or does not fit the weights, or ONNX Runtime lacks the device.
@@ -67,13 +59,23 @@ class OnnxBackend:
         graphs = model.onnx
         if graphs is None:
             raise InputError(f"model '{model.name}' has no encoder.onnx and decoder.onnx; use the torch backend")
-        provider = _provider(device)
+        chosen = onnx_device(device)
         weights = read_model_weights(model)
-        self.device = device
         self.model_id = model.model_id
         self._size = model.image_size
-        self._encoder = _open_session(graphs[0], weights, encoder_weight_names(weights), provider, model.weights_file)
-        self._decoder = _open_session(graphs[1], weights, decoder_weight_names(weights), provider, model.weights_file)
+        parts = (_given(weights, encoder_weight_names(weights)), _given(weights, decoder_weight_names(weights)))
+        self._encoder, self._decoder = (
+            open_session(
+                graph,
+                MAX_GRAPH_BYTES,
+                chosen,
+                weights=part,
+                fallback=device == "auto",
+                fits=f" or does not fit {model.weights_file.name}",
+            )
+            for graph, part in zip(graphs, parts, strict=True)
+        )
+        self.device = device_of(self._encoder)
         self._shape = self._check_interface(*graphs)
 
     def encode(self, image: np.ndarray) -> Embedding:
@@ -142,44 +144,6 @@ def _interface(values: list[onnxruntime.NodeArg]) -> list[tuple[str, str, list[i
     return [(value.name, value.type, value.shape) for value in values]
 
 
-def _provider(device: str) -> str:
-    """The name by which ONNX Runtime knows `device`."""
-    if device not in PROVIDERS:
-        raise InputError(f"unknown device '{device}'; known are {', '.join(PROVIDERS)}")
-    if PROVIDERS[device] not in onnxruntime.get_available_providers():
-        raise InputError(f"this computer's ONNX Runtime cannot use device '{device}'; choose 'cpu'")
-    return PROVIDERS[device]
-
-
-def _open_session(
-    path: Path, weights: Mapping[str, np.ndarray], names: list[str], provider: str, weights_file: Path
-) -> onnxruntime.InferenceSession:
-    """Load a graph and hand it its weights, as float32."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = processor_threads()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    # Threads that wait in a loop took 35 ms of processor time a click from others (57 for 22 ms) on two busy cores.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if provider == PROVIDERS["directml"]:
-        options.enable_mem_pattern = False  # which DirectML does not support
-    # Read while the session is made, which then has its own copy; before that, nothing but this list keeps them alive.
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.array(weights[name], np.float32)) for name in names]
-    try:
-        if path.stat().st_size > MAX_GRAPH_BYTES:
-            raise InputError(f"{path} is larger than {MAX_GRAPH_BYTES // 1024**2} MB; it was refused")
-        options.add_external_initializers(names, values)
-        # From memory, where ONNX Runtime cannot follow references to other files.
-        session = onnxruntime.InferenceSession(
-            path.read_bytes(), options, providers=list(dict.fromkeys([provider, PROVIDERS["cpu"]]))
-        )
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except InputError:
-        raise
-    except Exception as error:  # ONNX Runtime has a dozen exception types without a common base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(f"{path} is damaged or does not fit {weights_file.name} ({reason})") from error
-    if provider not in session.get_providers():
-        raise InputError(f"ONNX Runtime could not start its {provider}; choose device 'cpu'")
-    return session
+def _given(weights: Mapping[str, np.ndarray], names: Iterable[str]) -> dict[str, np.ndarray]:
+    """The weights of those names as float32, as the graphs expect them."""
+    return {name: np.array(weights[name], np.float32) for name in names}

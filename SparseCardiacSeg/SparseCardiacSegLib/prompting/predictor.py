@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..anatomy import Structure
+from ..automatic.backend_choice import onnx_or_torch
 from ..automatic.packages import installed, require
 from ..errors import InputError
 from .backend import Decoded, Embedding, PromptBackend
@@ -82,9 +83,9 @@ def open_backend(model: PromptModel, device: str = "auto", backend: str = "auto"
 
     Args:
         model: from the catalogue.
-        device: `auto` (CUDA, then MPS, then CPU), `cpu`, `cuda` or `mps`.
-        backend: `torch`, `onnx` (CPU, no torch needed), or `auto`: ONNX where the model's folder holds its two graphs,
-            ONNX Runtime is installed and no GPU is asked for or found.
+        device: as in `automatic.predictor.PredictionSettings`.
+        backend: `torch`, `onnx` (no torch needed), or `auto`: ONNX where the model's folder holds its two graphs and
+            ONNX Runtime is installed, unless torch alone can use the GPU that is asked for or found.
 
     Raises:
         InputError: a value is unknown, a package or device is missing, or the model's files cannot be used.
@@ -93,7 +94,7 @@ def open_backend(model: PromptModel, device: str = "auto", backend: str = "auto"
         require(("onnxruntime",), "onnx", "the ONNX backend")
         from .onnx_backend import OnnxBackend
 
-        return OnnxBackend(model)
+        return OnnxBackend(model, device)
     require(("torch", "torchvision", "segment_anything"), "torch", f"model '{model.name}' on the torch backend")
     from .torch_backend import TorchBackend
     from .weights import load_sam
@@ -141,17 +142,8 @@ def _choose_backend(model: PromptModel, device: str, backend: str) -> str:
     check_device(device)
     if backend not in BACKENDS:
         raise InputError(f"unknown backend '{backend}'; known are {', '.join(BACKENDS)}")
-    if backend == "onnx":
-        if model.onnx is None:
-            raise InputError(f"model '{model.name}' has no encoder.onnx and decoder.onnx; use the torch backend")
-        if device not in ("auto", "cpu"):
-            raise InputError(f"the ONNX backend runs on the CPU; device '{device}' needs the torch backend")
-        return "onnx"
-    if backend == "torch" or model.onnx is None or device in ("cuda", "mps"):
-        return "torch"
-    if not installed("onnxruntime") and installed("torch"):
-        return "torch"
-    return "torch" if device == "auto" and has_gpu() else "onnx"
+    without_graph = "" if model.onnx else f"model '{model.name}' has no encoder.onnx and decoder.onnx"
+    return onnx_or_torch(device, backend, without_graph, installed, has_gpu)
 
 
 def _check(image: np.ndarray, prompts: Sequence[Prompt]) -> None:

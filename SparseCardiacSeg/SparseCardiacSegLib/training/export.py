@@ -12,6 +12,7 @@ from ..automatic.model_folder import CARD_NAME, ONNX_NAME, ModelFolder, open_mod
 from ..automatic.packages import quiet_nnunet, require
 from ..errors import InputError
 from ..files import output_folder
+from .onnx_weights_once import leave_weights_in
 
 if TYPE_CHECKING:
     import onnx
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from ..automatic.checkpoint import Checkpoint
 
 OPSET = 18
+MAX_GRAPH_BYTES = 1024**2
+"""Far above the graphs of nnU-Net (30 kB), far below one that holds weights."""
+
 TOLERANCE = 1e-2
 """Largest accepted difference of a logit between ONNX Runtime and torch on noise; rounding gives about 1e-5."""
 
@@ -30,7 +34,8 @@ def export_model(trained_folder: Path, destination: Path, name: str, card: Mappi
     The folder is what nnU-Net v2 itself writes (`dataset.json`, `plans.json` with the one configuration that was
     trained, `fold_*/checkpoint_final.pth`), so `nnUNetv2_predict_from_modelfolder` runs it. Weights are rounded to
     float16, half the size; nothing else but names and plain values is stored. A model of one fold also
-    gets `network.onnx` with the same rounded weights. The same input gives the same bytes.
+    gets `network.onnx`, a graph of some 30 kB that finds the same weights in the checkpoint. The same input gives the
+    same bytes.
 
     Args:
         trained_folder: what training wrote.
@@ -51,13 +56,18 @@ def export_model(trained_folder: Path, destination: Path, name: str, card: Mappi
 
         loaded = load_network(model)
         configuration = loaded.checkpoints[0].configuration
+        check: dict[str, Any] = {}
         with output_folder(destination) as folder:
             _write_json(folder / "dataset.json", model.dataset)
             _write_json(folder / "plans.json", _trimmed_plans(model, configuration))
             for path, checkpoint in zip(model.checkpoints, loaded.checkpoints, strict=True):
                 _write_checkpoint(folder / path.parent.name / "checkpoint_final.pth", checkpoint, STOCK_TRAINER)
             if len(model.checkpoints) == 1 and not model.has_regions:
-                _write_onnx(folder / ONNX_NAME, loaded.network, tuple(loaded.configuration.patch_size), loaded)
+                patch_size = tuple(loaded.configuration.patch_size)
+                checkpoint = folder / model.checkpoints[0].parent.name / "checkpoint_final.pth"
+                difference = _write_onnx(folder / ONNX_NAME, checkpoint, loaded.network, patch_size, loaded)
+                # One digit: further ones are the processor's.
+                check = {"onnx_check": {"logit": float(f"{difference:.1g}")}}
             files = {
                 str(file.relative_to(folder).as_posix()): hashlib.sha256(file.read_bytes()).hexdigest()
                 for file in sorted(folder.rglob("*"))
@@ -69,6 +79,7 @@ def export_model(trained_folder: Path, destination: Path, name: str, card: Mappi
                 "trainer": loaded.checkpoints[0].trainer,
                 "parameters": sum(parameter.numel() for parameter in loaded.network.parameters()),
                 "weights": "rounded to float16",
+                **check,
                 "sha256": files,
             }
             _write_json(folder / CARD_NAME, {**card, **facts})
@@ -79,6 +90,10 @@ def _trimmed_plans(model: ModelFolder, configuration: str) -> dict[str, Any]:
     """plans.json with one configuration, inheritance resolved, and without training's own notes."""
     content = dict(model.configuration(configuration).content)
     content.pop("inherits_from", None)
+    settings = dict(content.get("training_settings", {}))
+    if settings.get("start_from"):
+        # A folder of the machine that trained; its name says enough.
+        content["training_settings"] = {**settings, "start_from": Path(settings["start_from"]).name}
     plans = {key: value for key, value in model.plans.items() if key != "continue_training"}
     return {**plans, "configurations": {configuration: content}}
 
@@ -118,12 +133,18 @@ def _rounded(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return rounded
 
 
-def _write_onnx(path: Path, network: torch.nn.Module, patch_size: tuple[int, ...], loaded: Any) -> None:
-    """Export the network with rounded weights and check it against torch on noise."""
+def _write_onnx(path: Path, weights: Path, network: torch.nn.Module, patch_size: tuple[int, ...], loaded: Any) -> float:
+    """Export the network with the rounded weights of the checkpoint `weights`, and check it against torch on noise.
+
+    Returns:
+        The largest difference of a logit.
+    """
     import numpy as np
     import onnx
-    import onnxruntime
     import torch
+
+    from ..automatic.onnx_session import open_session
+    from ..automatic.onnx_weights import external_weights
 
     checkpoint = loaded.checkpoints[0]
     network.load_state_dict(_rounded(checkpoint.weights))
@@ -139,22 +160,24 @@ def _write_onnx(path: Path, network: torch.nn.Module, patch_size: tuple[int, ...
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         verbose=False,
     )
-    proto = _cleaned(program.model_proto)
-    _halve_initializers(proto)
+    proto = cleaned(program.model_proto)
+    halve_initializers(proto)
     axes = checkpoint.mirroring_axes or ()
     metadata = {"configuration": checkpoint.configuration, "mirroring_axes": ",".join(map(str, axes))}
     onnx.helper.set_model_props(proto, metadata)
-    onnx.checker.check_model(proto)
+    leave_weights_in(proto, weights, path.parent)
     path.write_bytes(proto.SerializeToString(deterministic=True))
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    onnx.checker.check_model(path)  # by its path, so that the references are checked too
+    session = open_session(path, MAX_GRAPH_BYTES, weights=external_weights(path, [weights]))
     with torch.no_grad():
         expected = network(example).numpy()
     difference = float(np.abs(session.run(None, {"image": example.numpy()})[0] - expected).max())
     if not difference <= TOLERANCE:
         raise RuntimeError(f"the exported network differs from torch's by {difference:.3g}")
+    return difference
 
 
-def _cleaned(proto: onnx.ModelProto) -> onnx.ModelProto:
+def cleaned(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Drop the exporter's stack traces (with paths of the machine) and notes."""
     proto.ir_version = min(proto.ir_version, 10)
     proto.doc_string = proto.graph.doc_string = ""
@@ -165,7 +188,7 @@ def _cleaned(proto: onnx.ModelProto) -> onnx.ModelProto:
     return proto
 
 
-def _halve_initializers(proto: onnx.ModelProto) -> None:
+def halve_initializers(proto: onnx.ModelProto) -> None:
     """Store weights as float16 with a Cast each: half the file; ONNX Runtime folds the casts when it loads it."""
     import numpy as np
     import onnx

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..anatomy import ACDC, LabelScheme
+from ..files import output_folder
 
 
 @dataclass(frozen=True)
@@ -106,20 +107,21 @@ def write_raw_dataset(
 
     Args:
         volumes: what to copy.
-        folder: `nnUNet_raw/DatasetNNN_Name`; made anew.
+        folder: `nnUNet_raw/DatasetNNN_Name`; made anew, and there only when it is complete.
         provenance: written to `sparsity.json` beside the list of cases.
         scheme: numbers of the labels, which dataset.json records by name.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "imagesTr").mkdir(parents=True)
-    (folder / "labelsTr").mkdir()
-    for volume in volumes:
-        shutil.copyfile(volume.image, folder / "imagesTr" / f"{volume.case}_0000.nii.gz")
-        shutil.copyfile(volume.labels, folder / "labelsTr" / f"{volume.case}.nii.gz")
-    dataset = dataset_content(scheme, len(volumes))
-    (folder / "dataset.json").write_text(json.dumps(dataset, indent=2), encoding="utf-8")
-    record = {**provenance, "cases": [volume.case for volume in volumes]}
-    (folder / "sparsity.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+    with output_folder(folder) as staged:
+        (staged / "imagesTr").mkdir()
+        (staged / "labelsTr").mkdir()
+        for volume in volumes:
+            shutil.copyfile(volume.image, staged / "imagesTr" / f"{volume.case}_0000.nii.gz")
+            shutil.copyfile(volume.labels, staged / "labelsTr" / f"{volume.case}.nii.gz")
+        dataset = dataset_content(scheme, len(volumes))
+        (staged / "dataset.json").write_text(json.dumps(dataset, indent=2), encoding="utf-8")
+        record = {**provenance, "cases": [volume.case for volume in volumes]}
+        (staged / "sparsity.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
     return folder
 
 

@@ -17,6 +17,7 @@ from .server import Arrays, Context, Handler
 
 if TYPE_CHECKING:
     from ..automatic.model_folder import ModelFolder
+    from ..automatic.predictor import Predictor
 
 Reply = tuple[Mapping[str, Any], Arrays]
 
@@ -29,10 +30,12 @@ def default_handlers() -> dict[str, Handler]:
     from .prompt_handlers import prompt_handlers
     from .propagation_handlers import propagation_handlers
     from .surface_handlers import surface_handlers
+    from .training_handlers import training_handlers
     from .wall_handlers import wall_handlers
 
     return {
         "ping": ping,
+        "load": load,
         "segment": segment,
         "postprocess": postprocess,
         **prompt_handlers(),
@@ -41,6 +44,7 @@ def default_handlers() -> dict[str, Handler]:
         **surface_handlers(),
         **export_handlers(),
         **propagation_handlers(),
+        **training_handlers(),
         **wall_handlers(),
     }
 
@@ -55,6 +59,25 @@ def ping(params: Mapping[str, Any], arrays: Arrays, context: Context) -> Reply:
         "echo": params.get("echo"),
     }
     return values, arrays
+
+
+def load(params: Mapping[str, Any], arrays: Arrays, context: Context) -> Reply:
+    """Open the model that a `segment` with the same parameters will use, so that it need not wait for it.
+
+    Args:
+        params: "model" and the settings of `segment`.
+        arrays: none.
+        context: progress and loaded models.
+
+    Returns:
+        Values "backend" and "device".
+
+    Raises:
+        InputError: a parameter is missing or wrong, or the model cannot be used.
+    """
+    del arrays
+    _, predictor, _ = _opened(params, context)
+    return {"backend": predictor.backend, "device": predictor.device}, {}
 
 
 def segment(params: Mapping[str, Any], arrays: Arrays, context: Context) -> Reply:
@@ -74,24 +97,13 @@ def segment(params: Mapping[str, Any], arrays: Arrays, context: Context) -> Repl
     Raises:
         InputError: a parameter is missing or wrong, or the model cannot be used.
     """
-    from ..automatic.catalogue import find_model
-    from ..automatic.predictor import PredictionSettings, open_predictor
     from ..automatic.turned import predict_turned
     from .schemes import write_scheme
 
     if "image" not in arrays:
         raise InputError("'segment' needs an array 'image'")
     spacing = _spacing(params.get("spacing"))
-    name = params.get("model")
-    if not isinstance(name, str) or not name:
-        raise InputError("'segment' needs a model: its name, or its folder")
-    given = {key: params[key] for key in ("device", "mirroring", "tile_step", "backend", "threshold") if key in params}
-    threshold = PredictionSettings(**given).threshold
-    settings = PredictionSettings(**{**given, "threshold": None})  # for the key: one loaded model serves any threshold
-    context.progress(0.0, "loading the model")
-    model = find_model(name)
-    key = ("automatic", _state(model), settings)
-    predictor = context.models.get(key, lambda: open_predictor(model, settings))
+    model, predictor, threshold = _opened(params, context)
     started = time.monotonic()
     progress = part_of(context.progress, 0.02, 1.0)
     labels = predict_turned(predictor, arrays["image"], spacing, params.get("orientation"), threshold, progress)
@@ -147,6 +159,23 @@ def postprocess(params: Mapping[str, Any], arrays: Arrays, context: Context) -> 
     return {"warnings": list(dict.fromkeys(warnings))}, {"labels": tidied}
 
 
+def _opened(params: Mapping[str, Any], context: Context) -> tuple[ModelFolder, Predictor, float | None]:
+    """The model that `params` name, its predictor, which stays loaded, and the threshold."""
+    from ..automatic.catalogue import find_model
+    from ..automatic.predictor import PredictionSettings, open_predictor
+
+    name = params.get("model")
+    if not isinstance(name, str) or not name:
+        raise InputError("'segment' needs a model: its name, or its folder")
+    given = {key: params[key] for key in ("device", "mirroring", "tile_step", "backend", "threshold") if key in params}
+    threshold = PredictionSettings(**given).threshold
+    settings = PredictionSettings(**{**given, "threshold": None})  # for the key: one loaded model serves any threshold
+    context.progress(0.0, "loading the model")
+    model = find_model(name)
+    key = ("automatic", _state(model), settings)
+    return model, context.models.get(key, lambda: open_predictor(model, settings)), threshold
+
+
 def _spacing(value: Any) -> tuple[float, float, float]:
     """Three positive numbers."""
     numbers = value if isinstance(value, list | tuple) else ()
@@ -157,10 +186,5 @@ def _spacing(value: Any) -> tuple[float, float, float]:
 
 def _state(model: ModelFolder) -> Hashable:
     """What tells a model folder from itself after new training: its files with their sizes and times."""
-    from ..automatic.model_folder import CARD_NAME
-
-    files = [model.path / "plans.json", model.path / "dataset.json", *model.checkpoints]
-    # The card says how images must be turned.
-    files += [file for file in (model.onnx, model.path / CARD_NAME) if file is not None and file.is_file()]
-    states = [(str(file), status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]]
+    states = [(str(file), status.st_size, status.st_mtime_ns) for file in model.files for status in [file.stat()]]
     return tuple(states)

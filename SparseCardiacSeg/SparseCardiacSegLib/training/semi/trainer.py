@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch.nn import functional
 
+from ..checkpointing import FINAL, save_atomically
 from ..trainer import ShortScheduleTrainer
 from .augmentation import augmented_crop, mixed, recoloured
 from .pool import IGNORED, SlicePool, read_pool
@@ -119,8 +122,14 @@ class SparseTrainer(ShortScheduleTrainer):
 
     def save_checkpoint(self, filename: str) -> None:
         """The parent's, and the mean of the weights with it while training goes on."""
-        super().save_checkpoint(filename)
-        if self.disable_checkpointing or str(filename).endswith("checkpoint_final.pth"):
+        if Path(filename).name == FINAL:
+            super().save_checkpoint(filename)
+        else:
+            save_atomically(self, self._save_with_mean, filename)
+
+    def _save_with_mean(self, filename: str) -> None:
+        nnUNetTrainer.save_checkpoint(self, filename)
+        if not Path(filename).is_file():
             return
         content = torch.load(filename, map_location="cpu", weights_only=False)
         more = {AVERAGED: self.averaged.state_dict(), "steps": self.steps, "warm_up": self.warm_up}
@@ -187,3 +196,13 @@ class SparseTrainer(ShortScheduleTrainer):
             return target
         levels = [[round(e * s) for e, s in zip(target.shape[2:], scale, strict=True)] for scale in scales]
         return [functional.interpolate(target, size=level, mode="nearest") for level in levels]
+
+
+class QuickTrainer(SparseTrainer):
+    """What `SparseTrainer` does, on annotated slices alone: what self-teaching is measured against.
+
+    For short trainings, in which AdamW and the mean of the weights get further than SGD.
+    """
+
+    def _taught_epochs(self) -> list[int]:
+        return []
