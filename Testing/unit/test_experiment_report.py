@@ -170,6 +170,17 @@ def test_the_report_tells_what_targets_need(reported):
     assert re.search(r"Dice 0\.87: .*(extrapolated|guess|never)", text)
 
 
+def test_a_gain_within_the_scatter_of_the_points_is_called_chance(made, reported, tmp_path):
+    assert re.search(r"From 1 to 48 volumes the curve gains 0\.4\d\d\.", (reported / "report.md").read_text())
+    grid, _ = made
+    values = {1: 0.75, 8: 0.74, 16: 0.765, 24: 0.74, 48: 0.757}
+    for settings in grid.runs:
+        if settings.name in grid.studies["volumes"] and settings.seed == 0:
+            experiment_folders.finish(tmp_path, settings, values[settings.sparsity.volumes])
+    write_report(grid, tmp_path)
+    assert "so it may be chance" in (tmp_path / "report" / "report.md").read_text()
+
+
 def test_everything_named_in_the_report_is_there(reported):
     text = (reported / "report.md").read_text()
     for name in re.findall(r"\]\(([^)]+)\)", text):

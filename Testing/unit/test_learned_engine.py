@@ -154,7 +154,7 @@ def test_a_missing_damaged_or_foreign_network_is_one_clear_sentence(tmp_path):
     path.write_bytes((EMBEDDED_MODEL / NETWORK_NAME).read_bytes()[:100_000])
     with pytest.raises(InputError, match="is damaged or no usable network"):
         LearnedEngine(tmp_path)
-    shutil.copy(EMBEDDED / "sax-acdc-24" / NETWORK_NAME, path)
+    shutil.copy(EMBEDDED / "sax-regions" / NETWORK_NAME, path)
     with pytest.raises(InputError, match="no registration network of this version"):
         LearnedEngine(tmp_path)
 

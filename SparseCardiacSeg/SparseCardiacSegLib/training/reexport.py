@@ -115,7 +115,10 @@ def _registration_net(path: Path) -> RegistrationNet:
     state = net.state_dict()  # most parameters have several names there
     wrong = [name for name, value in weights.items() if name not in state or state[name].shape != value.shape]
     found = {state[name].data_ptr() for name in weights if name in state}
-    if wrong or found != {value.data_ptr() for value in state.values()}:
+    missing = [name for name, value in state.items() if value.data_ptr() not in found]
+    # Outputs of coarser levels, for deep supervision alone, are in no graph: only the finest is asked for a field.
+    coarser = tuple(f"unet.decoder.seg_layers.{level}." for level in range(len(net.unet.decoder.seg_layers) - 1))
+    if wrong or not all(name.startswith(coarser) for name in missing):
         raise InputError(f"{path} does not hold the weights of this version's registration network")
     net.load_state_dict(weights, strict=False)
     return net.float()

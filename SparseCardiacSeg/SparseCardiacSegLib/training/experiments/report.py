@@ -125,6 +125,9 @@ def _study_section(study: Study) -> list[str]:
         f"| {name} | {' | '.join(one.short() for one in study.needed[name])} |" for name in study.laws if name != MEAN
     ]
     seeds = f" and {study.n_seeds} seeds" if study.n_seeds > 1 else ""
+    first, last = min(study.amounts), max(study.amounts)
+    gain = float(law.error(first) - law.error(last))
+    weak = ", no more than twice the points' scatter, so it may be chance" if gain < 2 * law.noise else ""
     return [
         f"## {study.title}",
         "",
@@ -138,6 +141,8 @@ def _study_section(study: Study) -> list[str]:
             if study.n_seeds > 1
             else "; one seed, so that scatter is all that tells of the chance of the draw and of the training."
         ),
+        "",
+        f"From {first:.3g} to {last:.3g} {study.unit} the curve gains {gain:.3f}{weak}.",
         "",
         f"What a target needs, in {study.unit}:",
         "",
