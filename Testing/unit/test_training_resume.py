@@ -39,7 +39,14 @@ def start(source, folder, *more, **environment):
     command += ["--iterations", "1", "--batch-size", "2", "--max-features", "32", "--no-bfloat16", *more]
     variables = {**os.environ, "PYTHONPATH": str(LIBRARY), "nnUNet_def_n_proc": "1", **environment}
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=variables,
+        start_new_session=True,
+        # Tests that a shell runs in the background have Ctrl-C ignored, which children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

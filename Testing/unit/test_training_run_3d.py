@@ -101,8 +101,8 @@ def test_a_3d_training_goes_on_where_it_stopped(trained):
     final.rename(final.with_name("checkpoint_latest.pth"))
     done = train(trained, "--epochs", "2", "--out", str(trained / "longer"))
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "Epoch 1" in done.stdout
-    assert "Epoch 0" not in done.stdout
+    assert "epoch 2 of 2, loss " in done.stdout
+    assert "epoch 1 of 2" not in done.stdout
     refused = train(trained, "--epochs", "2", "--target-spacing", "3", "2.5", "2.5")
     assert refused.returncode == 2
     assert "target_spacing" in refused.stderr

@@ -138,7 +138,7 @@ def test_a_reply_that_cannot_be_sent_is_reported(client, kind):
 
 
 def test_an_unknown_command_is_refused_with_those_that_exist(client):
-    with pytest.raises(WorkerError, match="no command 'fly'; it knows ping, segment"):
+    with pytest.raises(WorkerError, match="no command 'fly'; it knows ping, load, segment"):
         client.run("fly")
 
 
