@@ -218,7 +218,7 @@ def _wait_until_left(folders: list[RunFolder]) -> None:
 
 @contextmanager
 def _stop_file(out: Path) -> Iterator[Path]:
-    """A name for this session's file that ends its runs when it appears; removed at the end."""
+    """Name of a file that ends the runs of this command when it appears; removed at the end."""
     path = out / f".stop-{uuid.uuid4().hex[:12]}"
     try:
         yield path
