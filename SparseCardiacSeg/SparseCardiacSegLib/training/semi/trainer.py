@@ -87,7 +87,9 @@ class SparseTrainer(ShortScheduleTrainer):
         self.print_to_log_file(f"{len(self.pool.drawn)} annotated slices, {len(self.pool.undrawn)} others")
         self.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         start = self.settings.seed * 1000 + self.current_epoch
-        if self._taught_epochs() and self.current_epoch > min(self._taught_epochs()):
+        lessons = self._taught_epochs()
+        # A training that goes on has lost its taught labels; where a lesson is due anyway, that one is enough.
+        if lessons and self.current_epoch > lessons[0] and self.current_epoch not in lessons:
             self._lesson(0)
         return self._batches(np.random.default_rng(start), True), self._batches(np.random.default_rng(start), False)
 
@@ -102,8 +104,8 @@ class SparseTrainer(ShortScheduleTrainer):
         super().on_epoch_start()
         epochs = self._taught_epochs()
         if self.current_epoch in epochs:
-            number = epochs.index(self.current_epoch)
-            self._lesson(0 if number == 0 else 1 + number % 2)
+            first = all(case.taught is None for case in self.pool.cases)
+            self._lesson(0 if first else 1 + epochs.index(self.current_epoch) % 2)
 
     def train_step(self, batch: dict) -> dict[str, Any]:
         """The parent's, and the running mean of the weights goes on."""
@@ -201,7 +203,7 @@ class SparseTrainer(ShortScheduleTrainer):
 class QuickTrainer(SparseTrainer):
     """What `SparseTrainer` does, on annotated slices alone: what self-teaching is measured against.
 
-    For short trainings, in which AdamW and the mean of the weights get further than SGD.
+    Annotated slices are augmented, optimised and averaged in the same way, so that a difference is the teaching's.
     """
 
     def _taught_epochs(self) -> list[int]:
