@@ -219,6 +219,34 @@ def test_a_training_ends_with_a_model_that_the_segment_section_lists_and_uses(mo
     assert ui(module).unfinishedFrame.isHidden()
 
 
+def test_self_teaching_takes_the_images_of_the_other_volumes_and_not_their_labels(module, tmp_path):
+    ui(module).volumesSpinBox.value = 2
+    ui(module).selfTaughtCheckBox.checked = True
+    wait_for_plan(module)
+    assert "Images of 2 more volumes, without their annotation." in ui(module).planLabel.text
+    module.session.parameters.trainMode = type(module.session.parameters.trainMode).ZERO
+    wait_for_plan(module)
+    assert "mode ignore" in ui(module).planLabel.text
+    assert not ui(module).trainButton.enabled
+    module.session.parameters.trainMode = type(module.session.parameters.trainMode).IGNORE
+    wait_for_plan(module)
+    start(module)
+    assert not ui(module).selfTaughtCheckBox.enabled
+    wait_for_end(module)
+    folder = workspace(tmp_path)
+    arguments = json.loads((folder / "output.log").read_text().splitlines()[0])
+    assert arguments[arguments.index("--trainer") + 1] == "SparseTrainer"
+    written = folder / "nnUNet_raw" / "Dataset101_Sparse"
+    record = json.loads((written / "sparsity.json").read_text())
+    drawn = {volume["case"] for volume in record["volumes"] if volume["kept"]}
+    ignored = json.loads((written / "dataset.json").read_text())["labels"]["ignore"]
+    labels = {path.name[:-7]: np.unique(nibabel.load(path).dataobj) for path in (written / "labelsTr").iterdir()}
+    assert len(labels) == 4
+    assert [set(found) == {ignored} for name, found in sorted(labels.items())] == [
+        name not in drawn for name in sorted(labels)
+    ]
+
+
 def test_while_it_runs_epoch_figures_and_an_estimate_are_told_and_the_curve_follows(module, monkeypatch):
     start(module, "slow", monkeypatch)
     text = ui(module).statusLabel.text

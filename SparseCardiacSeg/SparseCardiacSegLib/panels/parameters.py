@@ -303,6 +303,7 @@ class SparseCardiacSegParameterNode:
     trainMiddle: bool = True  # noqa: N815
     trainApical: bool = True  # noqa: N815
     trainMode: UnannotatedSlices = UnannotatedSlices.IGNORE  # noqa: N815
+    trainSelfTaught: bool = False  # noqa: N815 learn from images without annotation too
     trainSeed: Annotated[int, WithinRange(0, 999999)] = 0  # noqa: N815
     trainName: str = "my-model"  # noqa: N815
     trainEpochs: Annotated[int, WithinRange(1, 9999)] = 80  # noqa: N815

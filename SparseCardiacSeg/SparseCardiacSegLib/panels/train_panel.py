@@ -22,7 +22,7 @@ from .train_curve import TrainCurve
 from .train_plan import TrainPlan
 from .train_run import TrainRequest, TrainRun, TrainState
 from .train_source import TrainSource
-from .train_task import TrainTask, defaultFolder, hasBfloat16, nextName, reasonAgainstName
+from .train_task import SELF_TEACHING, TrainTask, defaultFolder, hasBfloat16, nextName, reasonAgainstName
 from .train_texts import estimate, rememberEpoch, stoppedText, summary
 from .train_unfinished import Unfinished
 from .workers import TRAIN
@@ -132,7 +132,8 @@ class TrainPanel(Panel):
         ui.trainButton.toolTip = stop if running else reason or ready
         for widget in (
             *(ui.volumesSpinBox, ui.slicesSpinBox, ui.basalCheckBox, ui.middleCheckBox, ui.apicalCheckBox),
-            *(ui.modeSelector, ui.seedSpinBox, ui.trainNameEdit, ui.epochsSpinBox, ui.iterationsSpinBox),
+            *(ui.modeSelector, ui.selfTaughtCheckBox, ui.seedSpinBox, ui.trainNameEdit),
+            *(ui.epochsSpinBox, ui.iterationsSpinBox),
             *(ui.trainDeviceSelector, ui.trainFolderEdit, ui.installButton, ui.unfinishedFrame),
         ):
             widget.enabled = not running
@@ -151,6 +152,7 @@ class TrainPanel(Panel):
             "regions": "".join(letter for letter, kept in letters.items() if kept),
             "mode": chosen.trainMode.value,
             "seed": chosen.trainSeed,
+            "unlabelled": chosen.trainSelfTaught,
         }
 
     def onTrain(self) -> None:
@@ -170,6 +172,7 @@ class TrainPanel(Panel):
             chosen.trainIterations,
             self.source.description(),
             bfloat16=hasBfloat16(),
+            trainer=SELF_TEACHING if chosen.trainSelfTaught else "",
         )
         self.ui.trainFolderEdit.addCurrentPathToHistory()
         if not self.source.isScene:

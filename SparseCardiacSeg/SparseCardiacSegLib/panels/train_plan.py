@@ -211,6 +211,8 @@ def sentence(found: Mapping[str, Any]) -> str:
         slices=found["slices"],
         structures=", ".join(found["structures"]),
     )
+    if found.get("unlabelled"):
+        text += " " + _("Images of {count} more volumes, without their annotation.").format(count=found["unlabelled"])
     warnings = list(found["warnings"])
     if len(warnings) > _SHOWN_WARNINGS:
         more = _("and {count} more warnings").format(count=len(warnings) - _SHOWN_WARNINGS)

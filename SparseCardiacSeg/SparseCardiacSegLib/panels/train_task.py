@@ -19,6 +19,8 @@ from ..files import write_atomically
 TASK_NAME = "training_task.json"
 DATASET = "Dataset101_Sparse"
 """nnU-Net's name of the data set; each training has a workspace of its own, so that one name is enough."""
+SELF_TEACHING = "SparseTrainer"
+"""The trainer that learns from images without annotation too."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class TrainTask:
         sparsity: the fields of `training.sparsity.settings.SparsitySettings`.
         imported: whether its model is among the user's models.
         bfloat16: whether a processor computes in bfloat16; see `hasBfloat16`.
+        trainer: one of `training.trainers`; empty for the usual one.
     """
 
     name: str
@@ -52,6 +55,7 @@ class TrainTask:
     sparsity: Mapping[str, Any] | None = None
     imported: bool = False
     bfloat16: bool = False
+    trainer: str = ""
 
     @property
     def dataset(self) -> Path:
@@ -86,6 +90,7 @@ class TrainTask:
             *("--device", self.device, "--card", str(self._card)),
             *("--seed", str((self.sparsity or {}).get("seed", 0))),
             *(() if self.bfloat16 else ("--no-bfloat16",)),
+            *(("--trainer", self.trainer) if self.trainer else ()),
         ]
 
     def write(self) -> TrainTask:

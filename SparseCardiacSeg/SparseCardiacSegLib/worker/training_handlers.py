@@ -70,8 +70,8 @@ def plan_training(params: Mapping[str, Any], arrays: Arrays, context: Context) -
 
     Returns:
         Values "volumes", "patients", "kept" and "slices" (annotated and all slices of the volumes), "available"
-        (volumes of the source), "layout", "split", "structures" (by name) and "warnings"; array "png" with the
-        picture's file where it was asked for.
+        (volumes of the source), "unlabelled" (other volumes of which only the images are used), "layout", "split",
+        "structures" (by name) and "warnings"; array "png" with the picture's file where it was asked for.
 
     Raises:
         InputError: the source cannot be used, or does not hold as much as was asked for.
@@ -158,6 +158,7 @@ def _told(plan: SparsePlan) -> dict[str, Any]:
         "patients": len(plan.patients),
         "kept": plan.n_kept,
         "slices": plan.n_slices,
+        "unlabelled": len(plan.unlabelled),
         "available": sum(not volume.synthetic for volume in plan.source.volumes),
         "layout": plan.source.layout,
         "split": plan.source.split,
