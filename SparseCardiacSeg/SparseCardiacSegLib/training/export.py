@@ -188,18 +188,27 @@ def cleaned(proto: onnx.ModelProto) -> onnx.ModelProto:
     return proto
 
 
-def halve_initializers(proto: onnx.ModelProto) -> None:
-    """Store weights as float16 with a Cast each: half the file; ONNX Runtime folds the casts when it loads it."""
+HALF = ".half"
+"""Behind a weight's name where it is stored as float16."""
+
+
+def halve_initializers(proto: onnx.ModelProto, prefix: str = "") -> None:
+    """Store weights as float16 with a Cast each: half the file; ONNX Runtime folds the casts when it loads it.
+
+    Args:
+        proto: changed in place.
+        prefix: only initializers whose names begin so: coordinates of a grid, say, need all their digits.
+    """
     import numpy as np
     import onnx
 
     casts, stored = [], []
     for tensor in proto.graph.initializer:
         values = onnx.numpy_helper.to_array(tensor)
-        if values.dtype != np.float32:
+        if values.dtype != np.float32 or not tensor.name.startswith(prefix):
             stored.append(tensor)
             continue
-        half = onnx.numpy_helper.from_array(values.astype(np.float16), f"{tensor.name}.half")
+        half = onnx.numpy_helper.from_array(values.astype(np.float16), f"{tensor.name}{HALF}")
         stored.append(half)
         cast = onnx.helper.make_node("Cast", [half.name], [tensor.name], f"{tensor.name}.cast", to=1)
         casts.append(cast)

@@ -103,13 +103,16 @@ def _registration_net(path: Path) -> RegistrationNet:
     import onnx
     import torch
 
+    from .export import HALF
+    from .registration.export import WEIGHTS
     from .registration.network import RegistrationNet
 
-    prefix = "net."
     weights = {
-        tensor.name.removeprefix(prefix): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
+        tensor.name.removeprefix(WEIGHTS).removesuffix(HALF): torch.from_numpy(
+            onnx.numpy_helper.to_array(tensor).astype("float32")
+        )
         for tensor in onnx.load(path).graph.initializer
-        if tensor.name.startswith(prefix)
+        if tensor.name.startswith(WEIGHTS)
     }
     net = RegistrationNet()
     state = net.state_dict()  # most parameters have several names there
