@@ -19,7 +19,15 @@ def read_record(folder: Path) -> Mapping[str, Any]:
     Raises:
         InputError: it cannot be read.
     """
-    path = folder / RECORD_NAME
+    return read_object(folder / RECORD_NAME)
+
+
+def read_object(path: Path) -> Mapping[str, Any]:
+    """A JSON object; empty where there is no file.
+
+    Raises:
+        InputError: it cannot be read, or holds something else.
+    """
     if not path.is_file():
         return {}
     try:

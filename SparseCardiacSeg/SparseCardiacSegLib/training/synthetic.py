@@ -20,6 +20,7 @@ from ..propagation.carry import PropagationResult, PropagationSettings, blend_we
 from ..segmentation import Segmentation
 from ..stack import Stack
 from .labelled_cases import TABLE_NAME
+from .sparse_record import read_object
 
 DATASET = "dataset.json"
 PROVENANCE = "sparsity.json"
@@ -159,7 +160,7 @@ def carried_slices(record: Mapping[str, Any], kept: Mapping[int, frozenset[int]]
 
 def synthetic_cases(folder: Path | str) -> frozenset[str]:
     """Names of the cases of a raw data set whose labels were carried, not drawn; none where nothing tells."""
-    provenance = _read(Path(folder) / PROVENANCE)
+    provenance = read_object(Path(folder) / PROVENANCE)
     return frozenset(case for case, record in provenance.get("propagated", {}).items() if record.get("synthetic"))
 
 
@@ -249,8 +250,8 @@ def _existing(folder: Path, occurring: Sequence[Structure]) -> tuple[dict[str, A
         "overwrite_image_reader_writer": "SimpleITKIO",
     }
     if not (folder / DATASET).is_file():
-        return dataset, dict(_read(folder / PROVENANCE)), scheme
-    dataset = dict(_read(folder / DATASET))
+        return dataset, dict(read_object(folder / PROVENANCE)), scheme
+    dataset = dict(read_object(folder / DATASET))
     known = dataset.get("labels")
     known = dict(known) if isinstance(known, Mapping) else {}
     held = {one: known[str(one)] for one in Structure if isinstance(known.get(str(one)), int)}
@@ -261,16 +262,4 @@ def _existing(folder: Path, occurring: Sequence[Structure]) -> tuple[dict[str, A
             f"{folder} holds a data set with labels {dataset.get('labels')} in {dataset.get('file_ending')} "
             f"files; those of the cine are {labels} in .nii.gz: write into another folder"
         )
-    return dataset, dict(_read(folder / PROVENANCE)), LabelScheme("dataset", held)
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path} holds no JSON object")
-    return content
+    return dataset, dict(read_object(folder / PROVENANCE)), LabelScheme("dataset", held)
