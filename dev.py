@@ -35,6 +35,8 @@ SIZES = {
     "test": "about 3.4 GB to download, 7.6 GB on disk, 3 minutes or more (PyTorch comes with its GPU libraries)",
 }
 
+TEST_PROCESSES = 2
+"""Side by side, file by file: 16 minutes in place of 30 on two cores. Each takes up to 2.5 GB."""
 
 PROJECT = "sparsecardiacseg"
 CORE_EXTRAS = "onnx"
@@ -171,11 +173,13 @@ def test(arguments: list[str]) -> int:
         [str(scripts / f"lint-imports{suffix}")],
     ]
     # The window tests have a process of their own: torch, imported after PySide6 and VTK, has crashed the interpreter.
-    for tests in [arguments] if arguments else [["-q", "--ignore=Testing/gui"], ["-q", "Testing/gui"]]:
+    others = ["-q", "--ignore=Testing/gui", "-n", str(TEST_PROCESSES), "--dist", "loadfile"]
+    for tests in [arguments] if arguments else [others, ["-q", "Testing/gui"]]:
         steps.append([str(python), "-m", "pytest", *tests])
+    threads = str(max(1, (os.cpu_count() or 1) // TEST_PROCESSES))
     for step in steps:
         say(" ".join([Path(step[0]).name, *step[1:]]))
-        code = subprocess.run(step, cwd=ROOT).returncode
+        code = subprocess.run(step, cwd=ROOT, env={"OMP_NUM_THREADS": threads, **os.environ}).returncode
         if code:
             return code
     return 0
