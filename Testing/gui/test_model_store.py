@@ -69,6 +69,8 @@ def finished(panel):
 def test_every_model_is_listed_with_where_it_is(panel):
     assert lines(panel) == [
         "Short axis: RV, MYO, LV (24 patients) [included]",
+        "Short axis: RV, MYO, LV (8 volumes of 4 patients, self-taught) [included]",
+        "Short axis: RV, MYO, LV (24 patients, mid and basal slices only) [included]",
         "Left atrium: cavity in late-gadolinium MR (12 volumes) [included]",
         "Points and boxes on short-axis slices: RV, MYO, LV [included]",
         "Points and boxes on axial slices: left atrium [included]",
