@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from SparseCardiacSegLib.progress import Cancelled
 from SparseCardiacSegLib.training.card import card_text
 from SparseCardiacSegLib.training.checkpointing import checkpoint_to_go_on_from, is_complete, remove_leftovers
 from SparseCardiacSegLib.training.prepare import check_alone, dataset_name, place_raw_dataset, place_sparse_dataset
+from SparseCardiacSegLib.training.processes import stopped_by_signals
 from SparseCardiacSegLib.training.run import planned_settings
 from SparseCardiacSegLib.training.settings import TrainingSettings
 from SparseCardiacSegLib.training.slice_sampling import region_weights, slice_probabilities
@@ -308,3 +310,13 @@ def test_a_killed_training_takes_its_forked_processes_with_it():
             return
         time.sleep(0.05)
     pytest.fail(f"process {child} still runs")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_does_not_keep_the_handler_that_could_let_it_wait_for_ever():
+    with stopped_by_signals():
+        assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL else 1)
+        assert os.waitpid(child, 0)[1] == 0

@@ -13,6 +13,8 @@ from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
 _prepared: set[int] = set()
+_owners: set[int] = set()
+"""Processes that have our handler of SIGTERM."""
 
 
 def die_with_this_process() -> None:
@@ -36,22 +38,30 @@ def die_with_this_process() -> None:
 def stopped_by_signals() -> Iterator[None]:
     """Within, SIGTERM raises KeyboardInterrupt, as SIGINT does; processes started within are ended after.
 
-    Not `Cancelled`, which code that catches every Exception would take for a damaged file. A copy of the process that
-    inherited the handler just ends.
+    Not `Cancelled`, which code that catches every Exception would take for a damaged file. Forked processes do not
+    keep the handler: Python's handlers run between two instructions, so a pool's worker that is told to end just
+    before it waits for work would wait for ever, and its pool for it.
     """
-    owner = os.getpid()
 
     def stop(number: int, _: FrameType | None) -> None:
-        if os.getpid() != owner:
+        if os.getpid() not in _owners:  # forked a moment ago
             os._exit(128 + number)
         raise KeyboardInterrupt
 
+    _owners.add(os.getpid())
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        _owners.discard(os.getpid())
         end_children()
+
+
+def _forget_handler() -> None:
+    """In a process that was just forked from one with our handler: SIGTERM ends it, as it ends others."""
+    if _owners and os.getpid() not in _owners:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def end_children(patience_s: float = 5.0) -> None:
@@ -64,3 +74,7 @@ def end_children(patience_s: float = 5.0) -> None:
         if child.is_alive():
             child.kill()
             child.join(patience_s)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_handler)
