@@ -36,7 +36,7 @@ SIZES = {
 }
 
 TEST_PROCESSES = 2
-"""Side by side, file by file: 16 minutes in place of 30 on two cores. Each takes up to 2.5 GB."""
+"""Side by side, file by file. Each takes up to 2.5 GB."""
 
 PROJECT = "sparsecardiacseg"
 CORE_EXTRAS = "onnx"
